@@ -1,0 +1,62 @@
+"""gradgraph: an array that remembers how it was made, two sweeps over that memory, and pictures.
+
+>>> import gradgraph as gg
+>>> x = gg.Tensor([1.0, -2.0], requires_grad=True)
+>>> gg.relu(x).sum().backward()
+>>> x.grad
+Tensor([1., 0.])
+"""
+
+from . import ops
+from .errors import (
+    DomainError,
+    DTypeError,
+    GradError,
+    GradgraphError,
+    IndexingError,
+    MissingExtraError,
+    MutationError,
+    OpDefinitionError,
+    ShapeError,
+)
+from .graph import Graph
+from .mode import capture, enable_grad, no_grad, scope
+from .op import Op
+from .ops import *  # noqa: F403
+from .scalars import scalars
+from .spec import Spec
+from .tensor import Tensor, asarray
+from .transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DTypeError",
+    "DomainError",
+    "GradError",
+    "GradgraphError",
+    "Graph",
+    "IndexingError",
+    "MissingExtraError",
+    "MutationError",
+    "Op",
+    "OpDefinitionError",
+    "ShapeError",
+    "Spec",
+    "Tensor",
+    "asarray",
+    "capture",
+    "enable_grad",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "no_grad",
+    "ops",
+    "scalars",
+    "scope",
+    "value_and_grad",
+    "vjp",
+    *ops.__all__,
+]

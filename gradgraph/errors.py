@@ -1,0 +1,87 @@
+"""Errors that teach: the op, what is wrong with which argument, where, and one way to mend it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType
+
+from .mode import current
+
+_OWN = ("gradgraph", "numpy")
+
+
+def user_line() -> str:
+    """`file.py:41` of the innermost frame outside gradgraph and numpy; empty if there is none.
+
+    >>> user_line().rpartition(":")[2]
+    '1'
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] not in _OWN:
+            path = frame.f_code.co_filename
+            near = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
+            return f"{near}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+class GradgraphError(Exception):
+    """Base of every error of the engine.
+
+    It reads `op (module path): problem. Fix at file.py:41`. The module path is that of the open
+    `gradgraph.scope`, the line is that of the user's call that failed.
+
+    Args:
+        op: name of the op or operator at fault.
+        problem: what is wrong, with the argument, the shapes and the axis.
+        fix: one thing to do about it (a sentence; may be empty).
+    """
+
+    def __init__(self, op: str, problem: str, fix: str = "") -> None:
+        super().__init__(op, problem, fix)
+        self.op = op
+        self.problem = problem
+        self.fix = fix
+        self.scope = current().scope
+        self.line = user_line()
+
+    def __str__(self) -> str:
+        head = f"{self.op} ({self.scope})" if self.scope else self.op
+        tail = f" at {self.line}" if self.line else ""
+        fix = f" {self.fix}" if self.fix else ""
+        return f"{head}: {self.problem}.{fix}{tail}"
+
+
+class ShapeError(GradgraphError, ValueError):
+    """Shapes, axes or sizes that do not fit together."""
+
+
+class DTypeError(GradgraphError, TypeError):
+    """A dtype or a type that the op or operator cannot take."""
+
+
+class DomainError(GradgraphError, ValueError):
+    """A value outside what the op is defined for (a label beyond the classes, a bad option)."""
+
+
+class IndexingError(GradgraphError, IndexError):
+    """An index out of bounds, or of a kind that cannot index."""
+
+
+class GradError(GradgraphError, RuntimeError):
+    """A derivative that was asked for and does not exist, or not in this way."""
+
+
+class MutationError(GradgraphError, RuntimeError):
+    """State was changed by `assign` between the forward computation and the sweep."""
+
+
+class OpDefinitionError(GradgraphError, TypeError):
+    """An Op class that lacks a rule; raised when the class is defined."""
+
+
+class MissingExtraError(GradgraphError, ImportError):
+    """A feature needs an optional package; the message holds the command that installs it."""

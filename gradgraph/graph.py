@@ -1,0 +1,201 @@
+"""A frozen, flat snapshot of a graph: the one representation that replay, FLOP counting and
+drawing read. A backward pass that was recorded is a graph too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from .errors import GradError
+from .node import Vertex
+from .op import Op, Part
+from .spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One op: what it reads, what it writes.
+
+    Attributes:
+        op: the Op.
+        inputs: slots it reads.
+        output: slot it writes.
+        scope: dotted path of the module it belongs to.
+        origin: for a step of a backward pass, the forward slot (-1 if it is not in this graph)
+            and the rule it was made for, e.g. `(4, "vjp_w")`.
+    """
+
+    op: Op
+    inputs: tuple[int, ...]
+    output: int
+    scope: str
+    origin: tuple[int, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Slots (one per vertex, inputs before outputs) and the steps that fill them.
+
+    Attributes:
+        vertices: the vertex behind each slot, by reference.
+        specs: shape and dtype of each slot; a tuple of them for an op with several outputs.
+        names: the user's name of each slot, or None.
+        inputs: slots that `replay` takes values for.
+        outputs: slots that it returns.
+        constants: all other slots that no step writes.
+        steps: the ops, in an order in which they can run.
+    """
+
+    vertices: tuple[Vertex, ...]
+    specs: tuple[Any, ...]
+    names: tuple[str | None, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    constants: tuple[int, ...]
+    steps: tuple[Step, ...]
+
+    @staticmethod
+    def of(
+        outputs: Vertex | Iterable[Any], inputs: Vertex | Sequence[Vertex] | None = None
+    ) -> Graph:
+        """The graph that computed the outputs.
+
+        Args:
+            outputs: a tensor, or several (nested lists and object arrays of tensors count too).
+            inputs: tensors at which the graph begins; by default the leaves that require grad.
+
+        Raises:
+            GradError: if an input is not part of the graph.
+
+        >>> import gradgraph as gg
+        >>> x = gg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> graph = Graph.of((x * x).sum())
+        >>> [step.op.name for step in graph.steps]
+        ['multiply', 'sum']
+        >>> graph.replay([3.0, 4.0])
+        array(25.)
+        """
+        heads = list(_flatten(outputs))
+        starts = None if inputs is None else list(_flatten(inputs))
+        order = _ancestors(heads, set(starts or ()))
+        slot = {v: i for i, v in enumerate(order)}
+        if starts is None:
+            starts = [v for v in order if v.op is None and v.requires_grad]
+        for v in starts:
+            if v not in slot:
+                raise GradError(
+                    "Graph.of",
+                    f"the input {v.name or ''} ({Spec.of(v._data)}) is not part of the graph",
+                    "Pass tensors that the output was computed from.",
+                )
+        begins = set(starts)
+        steps = []
+        for v in order:
+            if v.op is not None and v not in begins:
+                origin = v.origin and (slot.get(v.origin[0], -1), v.origin[1])
+                read = tuple(slot[x] for x in v.inputs)
+                steps.append(Step(v.op, read, slot[v], v.scope, origin))
+        return Graph(
+            vertices=tuple(order),
+            specs=tuple(_spec(v._data) for v in order),
+            names=tuple(v.name for v in order),
+            inputs=tuple(slot[v] for v in starts),
+            outputs=tuple(slot[v] for v in heads),
+            constants=tuple(
+                i for i, v in enumerate(order) if v.op is None and v not in begins
+            ),
+            steps=tuple(steps),
+        )
+
+    def replay(self, *values: Any) -> Any:
+        """Run the steps on new values of the inputs (in order); constants keep their value now.
+
+        Returns the outputs as arrays: one, or a tuple of several.
+
+        Raises:
+            GradError: if the number of values or a shape differs from the recorded one.
+        """
+        if len(values) != len(self.inputs):
+            raise GradError(
+                "Graph.replay",
+                f"{len(values)} values for {len(self.inputs)} inputs",
+                "Pass one value for each of graph.inputs.",
+            )
+        slots: list[Any] = [None] * len(self.specs)
+        for i in self.constants:
+            slots[i] = self.vertices[i]._data
+        for i, given in zip(self.inputs, values, strict=True):
+            spec = self.specs[i]
+            array = np.asarray(getattr(given, "_data", given), spec.dtype)
+            if array.shape != spec.shape:
+                raise GradError(
+                    "Graph.replay",
+                    f"input {self.names[i] or i} was recorded as {spec}, got {Spec.of(array)}",
+                    "Record the graph again for other shapes.",
+                )
+            slots[i] = array
+        for step in self.steps:
+            args = [slots[i] for i in step.inputs]
+            slots[step.output] = (
+                step.op.forward(*args)
+                if isinstance(step.op, Part)
+                else step.op._compute(args)[0]
+            )
+        results = tuple(slots[i] for i in self.outputs)
+        return results[0] if len(results) == 1 else results
+
+    def flops(self) -> int:
+        """Floating point operations of one replay (a multiply-add is two)."""
+        return sum(
+            step.op.flops(self.specs[step.output], *(self.specs[i] for i in step.inputs))
+            for step in self.steps
+            if not isinstance(step.op, Part)
+        )
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __repr__(self) -> str:
+        return (
+            f"Graph({len(self.steps)} steps, {len(self.inputs)} inputs,"
+            f" {len(self.constants)} constants, {len(self.outputs)} outputs)"
+        )
+
+
+def _spec(data: Any) -> Any:
+    return tuple(map(Spec.of, data)) if isinstance(data, tuple) else Spec.of(data)
+
+
+def _flatten(tensors: Any) -> Iterable[Vertex]:
+    stack = [tensors]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Vertex):
+            yield item
+        elif isinstance(item, np.ndarray):
+            stack.extend(reversed(item.ravel().tolist()))
+        elif isinstance(item, Iterable) and not isinstance(item, str):
+            stack.extend(reversed(list(item)))
+        else:
+            raise GradError(
+                "Graph.of",
+                f"{type(item).__name__} is no tensor",
+                "Pass the tensor that your function returned.",
+            )
+
+
+def _ancestors(heads: Iterable[Vertex], stop: set[Vertex]) -> list[Vertex]:
+    """Everything that the heads were computed from, oldest first."""
+    found = set()
+    stack = list(heads)
+    while stack:
+        v = stack.pop()
+        if v not in found:
+            found.add(v)
+            if v not in stop:
+                stack.extend(x for x in v.inputs if x not in found)
+    return sorted(found, key=attrgetter("birth"))

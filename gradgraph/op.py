@@ -1,0 +1,432 @@
+"""The contract of an op, the registry of ops, and the moment when an op is recorded.
+
+An op is one class. Its annotated fields are its static parameters; its methods are its rules,
+named by argument:
+
+    class Scale(Op):
+        factor: float
+        linear = ("x",)
+        def forward(self, x): return x * self.factor
+        def vjp_x(self, g, out, x): return g * self.factor
+        def spec(self, x): return x
+        def reference(self, x): ...        # the definition, in plain scalar loops
+        @classmethod
+        def sample(cls, draw): return cls(2.0), (draw.normal(draw.shape()),)
+
+Rules are made of operators and ops. Called with arrays they compute; called with tensors they
+record, which is how derivatives of any order come from rules that are written once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from .errors import DTypeError, GradgraphError, OpDefinitionError
+from .mode import MODE, Mode
+from .node import Vertex, leaf, make
+from .spec import Spec
+
+ndarray = np.ndarray
+SCALARS = (bool, int, float, complex, np.generic)
+
+
+class Op:
+    """Base class of ops. Instances are immutable, and equal if class and fields are.
+
+    Class attributes that a subclass may set:
+        linear: arguments the op is linear in, the others fixed (zero in, zero out); their JVP is
+            the op itself.
+        diagonal: arguments whose Jacobian is diagonal up to broadcasting; their JVP is their VJP.
+        constant: arguments without a derivative (indices, labels, masks).
+        saves: names of integer or boolean arrays that `forward` returns after its result, and
+            that every rule gets after the arguments.
+        outputs: number of results; if more than one, `forward` returns a tuple.
+        hidden: how many of the last outputs only the rules see.
+        checks: run `spec` before `forward` (where numpy would be silently wrong).
+        batched: whether the VJPs hold for a cotangent with extra leading axes.
+        ufunc: the numpy function it stands for; `np.exp(tensor)` then records it.
+        style: how it is drawn: the name of a colour group.
+
+    Methods of a subclass, for arguments `x, w`:
+        forward(x, w): the result, from arrays.
+        vjp_x(g, out, x, w): cotangent of x from the cotangent g of the result.
+        jvp_x(t, out, x, w): tangent of the result from the tangent t of x.
+        spec(x, w): shape and dtype of the result; raises the errors that teach.
+        reference(x, w): the definition by loops over scalars, on arrays of floats or objects.
+        sample(draw): classmethod; an instance and valid arguments.
+        flops(out, x, w): floating point operations, from specs.
+
+    A last argument `*xs` stands for any number of arguments; its rules are `vjp_xs(g, out, i, *xs)`
+    and `jvp_xs(t, out, i, *xs)` for the one with index i among them.
+
+    Raises:
+        OpDefinitionError: when a subclass is defined without one of its rules.
+    """
+
+    registry: ClassVar[dict[str, type[Op]]] = {}
+    vertex: ClassVar[type[Vertex]] = Vertex
+
+    linear: ClassVar[tuple[str, ...]] = ()
+    diagonal: ClassVar[tuple[str, ...]] = ()
+    constant: ClassVar[tuple[str, ...]] = ()
+    saves: ClassVar[tuple[str, ...]] = ()
+    outputs: ClassVar[int] = 1
+    hidden: ClassVar[int] = 0
+    checks: ClassVar[bool] = False
+    batched: ClassVar[bool] = False
+    ufunc: ClassVar[Any] = None
+    style: ClassVar[str] = "other"
+
+    name: ClassVar[str] = "op"
+    fields: ClassVar[tuple[str, ...]] = ()
+    args: ClassVar[tuple[str, ...]] = ()
+    variadic: ClassVar[bool] = False
+    vjps: ClassVar[tuple[Any, ...]] = ()
+    jvps: ClassVar[tuple[Any, ...]] = ()
+    plain: ClassVar[int] = 0  # 1 or 2: the arity of an op that the fast paths may take
+
+    _values: tuple[Any, ...]
+    _hash: int
+
+    forward: Any
+    spec: Any
+    reference: Any
+    sample: Any
+
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = [f for f, kind in cls.__annotations__.items() if "ClassVar" not in str(kind)]
+        cls.fields = (*cls.fields, *(f for f in own if f not in cls.fields))
+        if abstract:
+            return
+        cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
+        _complete(cls)
+        cls.plain = 0
+        simple = not (cls.saves or cls.checks or cls.variadic) and cls.outputs == 1
+        if simple and cls.pulls is Op.pulls and cls.pushes is Op.pushes and len(cls.args) < 3:
+            cls.plain = len(cls.args)
+        if cls.plain:
+            cls.__call__ = (_call1, _call2)[cls.plain - 1]  # type: ignore[method-assign]
+        Op.registry[cls.name] = cls
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.update(zip(self.fields, args, strict=False))
+        values = []
+        for field in self.fields:
+            if field not in kwargs and not hasattr(type(self), field):
+                raise TypeError(f"{type(self).__name__}: field {field!r} is missing")
+            values.append(kwargs.pop(field) if field in kwargs else getattr(type(self), field))
+        if kwargs or len(args) > len(self.fields):
+            raise TypeError(f"{type(self).__name__} has the fields {self.fields}, got {args}")
+        self.__dict__.update(zip(self.fields, values, strict=True))
+        self.__dict__["_values"] = tuple(values)
+        self.__dict__["_hash"] = hash((type(self), *values))
+
+    @classmethod
+    def of(cls, *values: Any) -> Self:
+        """The instance with these field values, made once and cached."""
+        return _cached(cls, *values)  # type: ignore[return-value]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is immutable: make a new one instead")
+
+    def __eq__(self, other: Any) -> bool:
+        return self is other or (type(self) is type(other) and self._values == other._values)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        values = zip(self.fields, self._values, strict=True)
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values)})"
+
+    def label(self) -> str:
+        """The parameters as a picture shows them; empty if there is nothing to say."""
+        return ", ".join(
+            f"{k} {v}" for k, v in zip(self.fields, self._values, strict=True) if v is not None
+        )
+
+    def flops(self, out: Spec, *args: Spec) -> int:
+        """Floating point operations of one call (a multiply-add is two)."""
+        return out.size
+
+    def __call__(self, *args: Any) -> Any:
+        """Apply the op: arrays give an array, any tensor among them gives a tensor."""
+        kind = self.vertex
+        if not any(isinstance(a, Vertex) for a in args):
+            arrays = [a if isinstance(a, SCALARS) else self._array(a) for a in args]
+            data, _ = self._compute(arrays)
+            if self.outputs == 1:
+                return data
+            return data[: self.outputs - self.hidden]
+        mode = MODE.get()
+        if mode.__class__ is not Mode:
+            mode = mode.resolve()
+        tracked = mode.record and any(getattr(a, "requires_grad", False) for a in args)
+        recorded = tracked or mode.capture
+        inputs = tuple(
+            a if isinstance(a, Vertex) else self._constant(a, recorded) for a in args
+        )
+        data, saved = self._compute([x._data for x in inputs])
+        if recorded:
+            seen = sum(x.version for x in inputs)
+            vertex = make(kind, data, self, inputs, saved, seen, tracked, mode)
+        else:
+            vertex = make(kind, data, None, (), (), 0, False, mode)
+        if self.outputs == 1:
+            return vertex
+        if not recorded:
+            return tuple(leaf(kind, d) for d in data[: self.outputs - self.hidden])
+        return tuple(Part.of(i)(vertex) for i in range(self.outputs - self.hidden))
+
+    def _compute(self, args: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
+        if self.checks:
+            self.spec(*map(Spec.of, args))
+        try:
+            data = self.forward(*args)
+        except Exception as error:
+            raise self._explain(error, args) from None
+        saved: tuple[Any, ...] = ()
+        if self.saves:
+            data, *rest = data
+            saved = tuple(rest)
+        if self.outputs > 1:
+            return tuple(map(np.asarray, data)), saved
+        if data.__class__ is not ndarray:
+            data = np.asarray(data)
+        return data, saved
+
+    def _explain(self, error: Exception, args: Sequence[Any]) -> Exception:
+        """The op's own words for an error of numpy's, if its spec has any."""
+        if not isinstance(error, GradgraphError):
+            try:
+                self.spec(*map(Spec.of, args))
+            except GradgraphError as better:
+                return better
+            except Exception:
+                return error
+        return error
+
+    def _array(self, value: Any) -> Any:
+        if value.__class__ is ndarray:
+            return value
+        try:
+            array = np.asarray(value)
+        except ValueError:
+            array = np.empty(0, object)
+        if array.dtype.kind not in "biufc":
+            raise DTypeError(
+                self.name,
+                f"an operand is {type(value).__name__} {str(value)[:40]!r}, not numbers",
+                "Pass a Tensor, a numpy array or a Python number.",
+            )
+        return array
+
+    def _constant(self, value: Any, keep: bool) -> Vertex:
+        """A vertex for an operand that is no tensor; `keep` if a graph will hold it."""
+        if isinstance(value, SCALARS):
+            return leaf(self.vertex, value)  # type: ignore[no-any-return]
+        array = self._array(value)
+        return leaf(self.vertex, np.array(array) if keep and array is value else array)  # type: ignore[no-any-return]
+
+    def pulls(
+        self, g: Any, out: Any, args: Sequence[Any], saved: Sequence[Any], wanted: Sequence[bool]
+    ) -> list[Any]:
+        """Cotangents of the wanted arguments (None for the others), from the VJP rules."""
+        fixed = len(self.args) - self.variadic
+        result: list[Any] = []
+        for i, want in enumerate(wanted):
+            if not want:
+                result.append(None)
+            elif i < fixed:
+                result.append(self.vjps[i](self, g, out, *args, *saved))
+            else:
+                result.append(self.vjps[fixed](self, g, out, i - fixed, *args, *saved))
+        return result
+
+    def pushes(
+        self, tangents: Sequence[Any], out: Any, args: Sequence[Any], saved: Sequence[Any]
+    ) -> list[Any]:
+        """For each argument that has a tangent, what it adds to the result's tangent."""
+        fixed = len(self.args) - self.variadic
+        result = []
+        for i, t in enumerate(tangents):
+            if t is None:
+                continue
+            if i < fixed:
+                result.append(self.jvps[i](self, t, out, *args, *saved))
+            else:
+                result.append(self.jvps[fixed](self, t, out, i - fixed, *args, *saved))
+        return result
+
+    def rule_of(self, i: int) -> str:
+        """Name of the VJP rule of the i-th operand, for `origin`."""
+        return f"vjp_{self.args[min(i, len(self.args) - 1)]}"
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _cached(cls: type[Op], *values: Any) -> Op:
+    return cls(*values)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _complete(cls: type[Op]) -> None:
+    """Read the argument names off `forward`; check that every rule is there; derive the rest."""
+
+    def fail(problem: str, fix: str) -> None:
+        raise OpDefinitionError(f"class {cls.__name__}", problem, fix)
+
+    if not hasattr(cls, "forward"):
+        fail("it has no forward", "Add `def forward(self, x)`.")
+    code = cls.forward.__code__
+    names = code.co_varnames[: code.co_argcount + bool(code.co_flags & 0x04)]
+    cls.args = names[1:]
+    cls.variadic = bool(code.co_flags & 0x04)
+    for kind in ("linear", "diagonal", "constant"):
+        for arg in getattr(cls, kind):
+            if arg not in cls.args:
+                fail(
+                    f"{kind} names {arg!r}, but forward takes ({', '.join(cls.args)})",
+                    "Use the names of forward's arguments.",
+                )
+    star = "*" if cls.variadic else ""
+    shown = ", ".join((*cls.args[:-1], star + cls.args[-1], *cls.saves))
+    vjps: list[Any] = []
+    jvps: list[Any] = []
+    for arg in cls.args:
+        if arg in cls.constant:
+            vjps.append(None)
+            jvps.append(None)
+            continue
+        index = "i, " if cls.variadic and arg == cls.args[-1] else ""
+        for prefix, given in (("vjp", "g"), ("jvp", "t")):
+            rule = f"{prefix}_{arg}"
+            if hasattr(cls, rule):
+                _check_signature(cls, rule, f"self, {given}, out, {index}{shown}", fail)
+            elif prefix == "jvp" and arg in cls.linear:
+                setattr(cls, rule, _linear_rule(cls, cls.args.index(arg), bool(index)))
+            elif prefix == "jvp" and arg in cls.diagonal:
+                setattr(cls, rule, getattr(cls, f"vjp_{arg}"))
+            else:
+                hint = "" if prefix == "vjp" else f' (or say linear = ("{arg}",) if it is)'
+                fail(
+                    f"argument {arg!r} has no {rule}",
+                    f"Add `def {rule}(self, {given}, out, {index}{shown})`{hint},"
+                    f' or say constant = ("{arg}",) if it has no derivative.',
+                )
+        vjps.append(getattr(cls, f"vjp_{arg}"))
+        jvps.append(getattr(cls, f"jvp_{arg}"))
+    cls.vjps = tuple(vjps)
+    cls.jvps = tuple(jvps)
+    needed = {
+        "spec": f"`def spec(self, {shown})`: the result's shape and dtype, with the errors",
+        "reference": f"`def reference(self, {shown})`: the definition in loops over scalars",
+        "sample": "`@classmethod def sample(cls, draw)`: an instance and valid arguments",
+    }
+    for method, what in needed.items():
+        if not hasattr(cls, method):
+            fail(f"it has no {method}", f"Add {what}.")
+
+
+def _check_signature(cls: type[Op], rule: str, wanted: str, fail: Any) -> None:
+    code = getattr(getattr(cls, rule), "__code__", None)
+    if code is None or code.co_flags & 0x04:
+        return
+    count = len(wanted.split(","))
+    if code.co_argcount != count:
+        fail(
+            f"{rule} takes {code.co_argcount} arguments, not {count}",
+            f"Write `def {rule}({wanted})`.",
+        )
+
+
+def _linear_rule(cls: type[Op], index: int, variadic: bool) -> Any:
+    """JVP of an argument that the op is linear in: the op, with the tangent in its place."""
+    saves = len(cls.saves)
+    if variadic:
+
+        def rule(self: Op, t: Any, out: Any, i: int, *args: Any) -> Any:
+            at = index + i
+            return self(*args[:at], t, *args[at + 1 : len(args) - saves])
+
+    else:
+
+        def rule(self: Op, t: Any, out: Any, *args: Any) -> Any:
+            return self(*args[:index], t, *args[index + 1 : len(args) - saves])
+
+    return rule
+
+
+def _call1(self: Any, x: Any) -> Any:
+    """`Op.__call__` for a plain op of one argument."""
+    kind = self.vertex
+    if x.__class__ is not kind:
+        return Op.__call__(self, x)
+    try:
+        data = self.forward(x._data)
+    except Exception as error:
+        raise self._explain(error, (x._data,)) from None
+    if data.__class__ is not ndarray:
+        data = np.asarray(data)
+    mode = MODE.get()
+    if mode.__class__ is not Mode:
+        mode = mode.resolve()
+    if (x.requires_grad and mode.record) or mode.capture:
+        return make(kind, data, self, (x,), (), x.version, x.requires_grad and mode.record, mode)
+    return make(kind, data, None, (), (), 0, False, mode)
+
+
+def _call2(self: Any, x: Any, y: Any) -> Any:
+    """`Op.__call__` for a plain op of two arguments."""
+    kind = self.vertex
+    if x.__class__ is not kind or y.__class__ is not kind:
+        return Op.__call__(self, x, y)
+    try:
+        data = self.forward(x._data, y._data)
+    except Exception as error:
+        raise self._explain(error, (x._data, y._data)) from None
+    if data.__class__ is not ndarray:
+        data = np.asarray(data)
+    mode = MODE.get()
+    if mode.__class__ is not Mode:
+        mode = mode.resolve()
+    tracked = (x.requires_grad or y.requires_grad) and mode.record
+    if tracked or mode.capture:
+        return make(kind, data, self, (x, y), (), x.version + y.version, tracked, mode)
+    return make(kind, data, None, (), (), 0, False, mode)
+
+
+class Part(Op):
+    """One of the several outputs of a vertex: `part(i)` reads output i."""
+
+    index: int
+    style = "shape"
+
+    def forward(self, x: Any) -> Any:
+        return x[self.index]
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        """A cotangent for a tuple: g in its place, None (zero) elsewhere."""
+        return tuple(g if i == self.index else None for i in range(len(x)))
+
+    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
+        return t[self.index]
+
+    def spec(self, x: Any) -> Any:
+        return x[self.index]
+
+    def reference(self, x: Any) -> Any:
+        return x[self.index]
+
+    @classmethod
+    def sample(cls, draw: Any) -> Any:
+        shape = draw.shape()
+        return cls(draw.integer(0, 1)), ((draw.normal(shape), draw.normal(shape)),)

@@ -1,0 +1,391 @@
+"""Convolution (the chapter's filters, section 7.1): three ops, each the derivative of the others.
+
+Channels last, any number of spatial axes: images (N, *S, C), filters (*K, C / groups, O).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import scalar
+from ..draw import Draw
+from ..errors import DomainError, ShapeError
+from ..kernels import numpy_ as kernels
+from ..op import Op
+from ..spec import Shape, Spec, promote, show
+from .elementwise import add
+
+Ints = tuple[int, ...]
+Pairs = tuple[tuple[int, int], ...]
+
+
+class _Convolution(Op, abstract=True):
+    """What the three ops share: the geometry, and the definition as a list of products."""
+
+    stride: Ints
+    padding: Pairs
+    dilation: Ints
+    groups: int
+    style = "linear"
+    checks = True
+
+    @property
+    def geometry(self) -> tuple[Ints, Pairs, Ints, int]:
+        return self.stride, self.padding, self.dilation, self.groups
+
+    def _products(
+        self, size: Ints, kernel: Ints, positions: Ints
+    ) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Every (position, tap, pixel) that meet; pixels outside the image are skipped."""
+        for p in product(*map(range, positions)):
+            for t in product(*map(range, kernel)):
+                pixel = tuple(
+                    i * s + j * d - before
+                    for i, s, j, d, (before, _) in zip(
+                        p, self.stride, t, self.dilation, self.padding, strict=True
+                    )
+                )
+                if all(0 <= i < n for i, n in zip(pixel, size, strict=True)):
+                    yield p, t, pixel
+
+    def _channels(self, c: int, o: int) -> Iterator[tuple[int, int, int]]:
+        """Every (input channel, filter's channel, output channel) that meet, by groups."""
+        per, out = c // self.groups, o // self.groups
+        for group in range(self.groups):
+            for i in range(per):
+                for j in range(out):
+                    yield group * per + i, i, group * out + j
+
+    def label(self) -> str:
+        words = ["s" + "×".join(map(str, self.stride))] if prod(self.stride) > 1 else []
+        if any(n for pair in self.padding for n in pair):
+            same = all(a == b == self.padding[0][0] for a, b in self.padding)
+            words.append(f"p{self.padding[0][0]}" if same else f"p{self.padding}")
+        if prod(self.dilation) > 1:
+            words.append("d" + "×".join(map(str, self.dilation)))
+        if self.groups > 1:
+            words.append(f"g{self.groups}")
+        return " · ".join(words)
+
+    def _flops(self, x: Spec, w: Spec, y: Spec) -> int:
+        return 2 * y.size * prod(w.shape[:-1])
+
+
+class Conv(_Convolution):
+    """y[n, p, o] = Σ_t Σ_c x[n, p·stride + t·dilation - padding, c] · w[t, c, o]."""
+
+    linear = ("x", "w")
+
+    def forward(self, x: Any, w: Any) -> Any:
+        return kernels.conv(x, w, *self.geometry)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, w: Any) -> Any:
+        return ConvInput.of(*self.geometry, x.shape[1:-1])(g, w)
+
+    def vjp_w(self, g: Any, out: Any, x: Any, w: Any) -> Any:
+        return ConvFilter.of(*self.geometry, w.shape[:-2])(x, g)
+
+    def spec(self, x: Spec, w: Spec) -> Spec:
+        nd = len(self.stride)
+        if x.ndim != nd + 2 or w.ndim != nd + 2:
+            layout = "N×" + "×".join("DHW"[3 - nd :] if nd > 1 else "L") + "×C"
+            raise ShapeError(
+                "conv",
+                f"x is {show(x.shape)} and w is {show(w.shape)}; a {nd}-d convolution needs x as"
+                f" {layout} and w as kernel×C_in×C_out, both with {nd + 2} axes",
+                "Add the missing batch or channel axis: x[None] or x[..., None]."
+                if x.ndim == nd + 1
+                else "Channels come last.",
+            )
+        c, (per, o) = x.shape[-1], w.shape[-2:]
+        if c != per * self.groups:
+            raise ShapeError(
+                "conv",
+                f"x has {c} channels but w expects {per * self.groups} (w is {show(w.shape)}, so"
+                f" groups={self.groups} needs C_in = {per * self.groups})",
+                f"x is {show(x.shape)}; are its channels last?"
+                if per * self.groups in x.shape[1:-1]
+                else "Did you swap two layers?",
+            )
+        if o % self.groups:
+            raise ShapeError(
+                "conv",
+                f"w has {o} filters, which {self.groups} groups cannot share evenly",
+                "Make C_out a multiple of groups.",
+            )
+        size = _positions("conv", x.shape[1:-1], w.shape[:-2], self)
+        return Spec((x.shape[0], *size, o), promote(x, w))
+
+    def reference(self, x: Any, w: Any) -> Any:
+        x, w = np.asarray(x, dtype=object), np.asarray(w, dtype=object)
+        kernel, size = w.shape[:-2], x.shape[1:-1]
+        positions = kernels.out_shape(size, kernel, self.stride, self.padding, self.dilation)
+        out = scalar.empty((len(x), *positions, w.shape[-1]))
+        out.fill(0.0)
+        for p, t, i in self._products(size, kernel, positions):
+            for a, b, o in self._channels(x.shape[-1], w.shape[-1]):
+                for n in range(len(x)):
+                    out[(n, *p, o)] = out[(n, *p, o)] + x[(n, *i, a)] * w[(*t, b, o)]
+        return out
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        geometry, size, kernel, c, o, n = _draw_geometry(draw)
+        w = draw.normal((*kernel, c // geometry[3], o))
+        return cls(*geometry), (draw.normal((n, *size, c)), w)
+
+    def flops(self, out: Spec, x: Spec, w: Spec) -> int:  # type: ignore[override]
+        return self._flops(x, w, out)
+
+
+class ConvInput(_Convolution):
+    """What each pixel of an image of `size` gets back from g: the transpose of conv in x."""
+
+    size: Ints
+    linear = ("g", "w")
+
+    def forward(self, g: Any, w: Any) -> Any:
+        stride, padding, dilation, groups = self.geometry
+        return kernels.conv_input(g, w, self.size, stride, padding, dilation, groups)
+
+    def vjp_g(self, c: Any, out: Any, g: Any, w: Any) -> Any:
+        return Conv.of(*self.geometry)(c, w)
+
+    def vjp_w(self, c: Any, out: Any, g: Any, w: Any) -> Any:
+        return ConvFilter.of(*self.geometry, w.shape[:-2])(c, g)
+
+    def spec(self, g: Spec, w: Spec) -> Spec:
+        return Spec((g.shape[0], *self.size, w.shape[-2] * self.groups), promote(g, w))
+
+    def reference(self, g: Any, w: Any) -> Any:
+        g, w = np.asarray(g, dtype=object), np.asarray(w, dtype=object)
+        out = scalar.empty((len(g), *self.size, w.shape[-2] * self.groups))
+        out.fill(0.0)
+        for p, t, i in self._products(self.size, w.shape[:-2], g.shape[1:-1]):
+            for a, b, o in self._channels(out.shape[-1], g.shape[-1]):
+                for n in range(len(g)):
+                    out[(n, *i, a)] = out[(n, *i, a)] + g[(n, *p, o)] * w[(*t, b, o)]
+        return out
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        geometry, size, kernel, c, o, n = _draw_geometry(draw)
+        positions = kernels.out_shape(size, kernel, *geometry[:3])
+        w = draw.normal((*kernel, c // geometry[3], o))
+        return cls(*geometry, size), (draw.normal((n, *positions, o)), w)
+
+    def flops(self, out: Spec, g: Spec, w: Spec) -> int:  # type: ignore[override]
+        return self._flops(out, w, g)
+
+
+class ConvFilter(_Convolution):
+    """What each weight of a filter of `kernel` gets back: the transpose of conv in w."""
+
+    kernel: Ints
+    linear = ("x", "g")
+
+    def forward(self, x: Any, g: Any) -> Any:
+        stride, padding, dilation, groups = self.geometry
+        return kernels.conv_filter(x, g, self.kernel, stride, padding, dilation, groups)
+
+    def vjp_x(self, c: Any, out: Any, x: Any, g: Any) -> Any:
+        return ConvInput.of(*self.geometry, x.shape[1:-1])(g, c)
+
+    def vjp_g(self, c: Any, out: Any, x: Any, g: Any) -> Any:
+        return Conv.of(*self.geometry)(x, c)
+
+    def spec(self, x: Spec, g: Spec) -> Spec:
+        shape = (*self.kernel, x.shape[-1] // self.groups, g.shape[-1])
+        return Spec(shape, promote(x, g))
+
+    def reference(self, x: Any, g: Any) -> Any:
+        x, g = np.asarray(x, dtype=object), np.asarray(g, dtype=object)
+        out = scalar.empty((*self.kernel, x.shape[-1] // self.groups, g.shape[-1]))
+        out.fill(0.0)
+        for p, t, i in self._products(x.shape[1:-1], self.kernel, g.shape[1:-1]):
+            for a, b, o in self._channels(x.shape[-1], g.shape[-1]):
+                for n in range(len(x)):
+                    out[(*t, b, o)] = out[(*t, b, o)] + x[(n, *i, a)] * g[(n, *p, o)]
+        return out
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        geometry, size, kernel, c, o, n = _draw_geometry(draw)
+        positions = kernels.out_shape(size, kernel, *geometry[:3])
+        x, g = draw.normal((n, *size, c)), draw.normal((n, *positions, o))
+        return cls(*geometry, kernel), (x, g)
+
+    def flops(self, out: Spec, x: Spec, g: Spec) -> int:  # type: ignore[override]
+        return self._flops(x, out, g)
+
+
+def _positions(op: str, size: Ints, kernel: Ints, geometry: Any) -> Shape:
+    """Output size of each spatial axis; an error if the kernel does not fit."""
+    names = {1: "L", 2: "HW", 3: "DHW"}.get(len(size), "?" * len(size))
+    for axis, (n, k, d, (b, a)) in enumerate(
+        zip(size, kernel, geometry.dilation, geometry.padding, strict=True)
+    ):
+        span = d * (k - 1) + 1
+        if span > n + b + a:
+            padded = f" (with padding {b} + {a}: {n + b + a})" if b or a else ""
+            dilated = f" ({k} taps, dilation {d})" if d > 1 else ""
+            raise ShapeError(
+                op,
+                f"the kernel is {show(kernel)} but the image is {show(size)}: along axis"
+                f" {axis + 1} ({names[axis]}) it spans {span}{dilated} and there are only"
+                f" {n}{padded}",
+                'Use padding="same", a smaller kernel, or pool less before.',
+            )
+    return kernels.out_shape(
+        size, kernel, geometry.stride, geometry.padding, geometry.dilation
+    )
+
+
+def _draw_geometry(draw: Draw) -> tuple[tuple[Ints, Pairs, Ints, int], Ints, Ints, int, int, int]:
+    """(stride, padding, dilation, groups), image size, kernel, channels in and out, batch."""
+    nd = draw.choice((1, 2, 1, 2, 3))
+    groups = draw.choice((1, 1, 2))
+    c, o = groups * draw.choice((1, 2)), groups * draw.choice((2, 1))
+    n = draw.choice((2, 1, 0))
+    equal = draw.boolean()
+    stride, padding, dilation, size, kernel = [], [], [], [], []
+    for axis in range(nd):
+        if axis and equal:
+            for values in (stride, padding, dilation, size, kernel):
+                values.append(values[0])  # type: ignore[attr-defined]
+            continue
+        k, s, d = draw.choice((2, 3, 1)), draw.choice((1, 2, 3)), draw.choice((1, 1, 2))
+        b, a = draw.integer(0, 2), draw.integer(0, 1)
+        smallest = max(1, d * (k - 1) + 1 - b - a)
+        kernel.append(k)
+        stride.append(s)
+        dilation.append(d)
+        padding.append((b, a))
+        size.append(smallest + draw.integer(0, 3 if nd < 3 else 1))
+    geometry = (tuple(stride), tuple(padding), tuple(dilation), groups)
+    return geometry, tuple(size), tuple(kernel), c, o, n
+
+
+def per_axis(op: str, name: str, value: Any, nd: int, least: int = 1) -> Ints:
+    """An int, or one int for each spatial axis, as a tuple; checked."""
+    try:
+        values = (
+            tuple(int(v.__index__()) for v in value)
+            if isinstance(value, tuple | list)
+            else (int(value.__index__()),) * nd
+        )
+    except AttributeError:
+        values = ()
+    if len(values) != nd or min(values) < least:
+        raise DomainError(
+            op,
+            f"{name} is {value!r}, not an int ≥ {least} or one such int for each of {nd} axes",
+            f"Use {name}={max(least, 1)}.",
+        )
+    return values
+
+
+def padding_pairs(op: str, padding: Any, kernel: Ints, stride: Ints, dilation: Ints) -> Pairs:
+    """Padding as one (before, after) pair for each spatial axis.
+
+    "same" gives ⌈n / stride⌉ positions for stride 1; the odd pixel of an even kernel goes before,
+    as in the chapter's Y_i = F · (X_{i-1}, X_i).
+    """
+    nd = len(kernel)
+    if isinstance(padding, str):
+        if padding == "valid":
+            return ((0, 0),) * nd
+        if padding == "same":
+            spans = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+            return tuple((s - s // 2, s // 2) for s in spans)
+        raise DomainError(
+            op, f"padding {padding!r} is unknown", 'Use "same", "valid", ints or pairs.'
+        )
+    items = list(padding) if isinstance(padding, tuple | list) else [padding] * nd
+    if nd == 1 and len(items) == 2 and not isinstance(items[0], tuple | list):
+        items = [items]  # a lone pair for the one axis of a signal
+    pairs = []
+    for item in items:
+        pair = tuple(item) if isinstance(item, tuple | list) else (item, item)
+        if len(pair) != 2 or not all(isinstance(n, int | np.integer) and n >= 0 for n in pair):
+            pairs = []
+            break
+        pairs.append((int(pair[0]), int(pair[1])))
+    if len(pairs) != nd:
+        raise DomainError(
+            op,
+            f"padding is {padding!r}; for {nd} spatial axes it may be an int ≥ 0, {nd} ints,"
+            f" {nd} (before, after) pairs, 'same' or 'valid'",
+            "Use padding=0 for none.",
+        )
+    return tuple(pairs)
+
+
+def conv(
+    x: Any,
+    w: Any,
+    b: Any = None,
+    *,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Any:
+    """Slide filters over images: y[n, p, o] = Σ x[n, p·stride + t·dilation - padding, c] · w[t, c, o] + b[o].
+
+    This is the correlation that networks call convolution (chapter, section 7.1). 1-, 2- and 3-d.
+
+    Args:
+        x: (N, *S, C) images: (N, L, C) signals, (N, H, W, C) images, (N, D, H, W, C) volumes.
+        w: (*K, C / groups, O) filters; each output channel sees the channels of its group.
+        b: (O,) bias, one number per filter; None for none.
+        stride: spacing of the positions; an int, or one for each spatial axis.
+        padding: zeros around the image: an int, one int or (before, after) pair for each axis,
+            "valid" (none), or "same" (size kept at stride 1; where the kernel is even, the odd
+            pixel goes before, as in the chapter; most other libraries put it after).
+        dilation: spacing of the taps; an int, or one for each spatial axis.
+        groups: number of groups that channels and filters are split into.
+
+    Returns:
+        (N, *P, O) with P = ⌈(S + padding - dilation·(K - 1)) / stride⌉; dtype of x and w promoted.
+
+    Raises:
+        ShapeError: if axes, channels, groups or bias do not fit, or the kernel is larger than the
+            padded image.
+        DomainError: if stride, padding, dilation or groups is no such value.
+
+    >>> x = np.array([0.0, 1, 1, 1, 0, 1, 0, 0]).reshape(1, 8, 1)
+    >>> f1 = np.array([-1.0, 1.0]).reshape(2, 1, 1)
+    >>> conv(x, f1, padding="same").ravel()
+    array([ 0.,  1.,  0.,  0., -1.,  1., -1.,  0.])
+    """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    w = w if hasattr(w, "ndim") else np.asarray(w)
+    nd = w.ndim - 2
+    if nd < 1:
+        raise ShapeError(
+            "conv",
+            f"w is {show(w.shape)}, but filters have the axes kernel×C_in×C_out",
+            "Reshape it: w.reshape(-1, 1, 1) for one filter over one channel.",
+        )
+    strides = per_axis("conv", "stride", stride, nd)
+    dilations = per_axis("conv", "dilation", dilation, nd)
+    (count,) = per_axis("conv", "groups", groups, 1)
+    pairs = padding_pairs("conv", padding, w.shape[:-2], strides, dilations)
+    y = Conv.of(strides, pairs, dilations, count)(x, w)
+    if b is None:
+        return y
+    b = b if hasattr(b, "ndim") else np.asarray(b)
+    if b.shape != w.shape[-1:]:
+        raise ShapeError(
+            "conv",
+            f"b is {show(b.shape)}, but w is {show(w.shape)}: one bias for each of"
+            f" {w.shape[-1]} filters",
+            f"Use shape ({w.shape[-1]},).",
+        )
+    return add(y, b)

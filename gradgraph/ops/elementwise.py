@@ -1,0 +1,679 @@
+"""Ops that work on each element: arithmetic, powers, exponentials, activations, choices."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import scalar
+from ..draw import Draw
+from ..kernels.numpy_ import masked
+from ..node import Vertex, leaf
+from ..op import Op
+from ..spec import Spec, broadcast, inexact, promote
+
+
+class Elementwise(Op, abstract=True):
+    """An op that applies `scalar(x, …)` at each position, after broadcasting."""
+
+    batched = True
+    keeps_integers: ClassVar[bool] = False
+    domain: ClassVar[str] = "normal"  # the Draw method that gives valid values
+
+    scalar: ClassVar[Any]
+
+    def reference(self, *xs: Any) -> Any:
+        xs = tuple(np.asarray(x, dtype=object) for x in xs)
+        out = scalar.empty(np.broadcast_shapes(*(x.shape for x in xs)))
+        for at in np.ndindex(out.shape):
+            out[at] = self.scalar(*(_pick(x, at) for x in xs))
+        return out
+
+
+def _pick(x: Any, at: tuple[int, ...]) -> Any:
+    """The element of x that is broadcast to the position `at`."""
+    tail = at[len(at) - x.ndim :]
+    return x[tuple(0 if n == 1 else i for i, n in zip(tail, x.shape, strict=True))]
+
+
+class Unary(Elementwise, abstract=True):
+    """An elementwise op of one argument."""
+
+    diagonal = ("x",)
+
+    def spec(self, x: Spec) -> Spec:
+        return Spec(x.shape, promote(x) if self.keeps_integers else inexact(x))
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        return cls(), (getattr(draw, cls.domain)(draw.shape()),)
+
+
+class Binary(Elementwise, abstract=True):
+    """An elementwise op of two arguments that broadcast."""
+
+    diagonal = ("x", "y")
+    keeps_integers = True
+    style = "arithmetic"
+
+    def spec(self, x: Spec, y: Spec) -> Spec:
+        dtype = promote(x, y) if self.keeps_integers else inexact(x, y)
+        return Spec(broadcast(self.name, x=x, y=y), dtype)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        values = getattr(draw, cls.domain)
+        a, b = draw.broadcastable(2)
+        if draw.integer(0, 5) == 5:
+            return cls(), (values(a), float(values(())))
+        return cls(), (values(a), values(b))
+
+
+class Add(Binary):
+    """x + y."""
+
+    ufunc = np.add
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return np.add(x, y)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return x + y
+
+
+class Subtract(Binary):
+    """x - y."""
+
+    ufunc = np.subtract
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return np.subtract(x, y)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return -g
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return x - y
+
+
+class Multiply(Binary):
+    """x · y."""
+
+    ufunc = np.multiply
+    linear = ("x", "y")
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return np.multiply(x, y)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g * y
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g * x
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return x * y
+
+
+class Divide(Binary):
+    """x / y."""
+
+    ufunc = np.divide
+    linear = ("x",)
+    keeps_integers = False
+    domain = "away_from_zero"
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return np.divide(x, y)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g / y
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return -(g * out / y)
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return x / y
+
+
+class Power(Binary):
+    """x to the y; the derivative by y counts log 0 as 0, so that 0 ** y is flat."""
+
+    ufunc = np.power
+    domain = "positive"
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return x**y
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g * (y * x ** np.where(y == 0, 1.0, y - 1))
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g * (out * np.log(np.where(x == 0, 1.0, x)))
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return x**y
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        kind = draw.integer(0, 3)
+        if kind == 3:
+            return cls(), (draw.away_from_zero(draw.shape()), draw.choice([2, 3, -1, 1, 0]))
+        op, args = super().sample(draw)
+        return op, args
+
+
+class Negative(Unary):
+    """-x."""
+
+    ufunc = np.negative
+    linear = ("x",)
+    keeps_integers = True
+    style = "arithmetic"
+
+    def forward(self, x: Any) -> Any:
+        return np.negative(x)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return -g
+
+    def scalar(self, x: Any) -> Any:
+        return -x
+
+
+class Exp(Unary):
+    """eˣ."""
+
+    ufunc = np.exp
+
+    def forward(self, x: Any) -> Any:
+        return np.exp(x)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g * out
+
+    def scalar(self, x: Any) -> Any:
+        return scalar.exp(x)
+
+
+class Log(Unary):
+    """ln x."""
+
+    ufunc = np.log
+    domain = "positive"
+
+    def forward(self, x: Any) -> Any:
+        return np.log(x)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g / x
+
+    def scalar(self, x: Any) -> Any:
+        return scalar.log(x)
+
+
+class Sqrt(Unary):
+    """√x."""
+
+    ufunc = np.sqrt
+    domain = "positive"
+
+    def forward(self, x: Any) -> Any:
+        return np.sqrt(x)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return 0.5 * g / out
+
+    def scalar(self, x: Any) -> Any:
+        return scalar.sqrt(x)
+
+
+class Sin(Unary):
+    """sin x."""
+
+    ufunc = np.sin
+
+    def forward(self, x: Any) -> Any:
+        return np.sin(x)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g * np.cos(x)
+
+    def scalar(self, x: Any) -> Any:
+        return scalar.sin(x)
+
+
+class Cos(Unary):
+    """cos x."""
+
+    ufunc = np.cos
+
+    def forward(self, x: Any) -> Any:
+        return np.cos(x)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return -(g * np.sin(x))
+
+    def scalar(self, x: Any) -> Any:
+        return scalar.cos(x)
+
+
+class Tanh(Unary):
+    """tanh x."""
+
+    ufunc = np.tanh
+    style = "activation"
+
+    def forward(self, x: Any) -> Any:
+        return np.tanh(x)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g * (1 - out * out)
+
+    def scalar(self, x: Any) -> Any:
+        return scalar.tanh(x)
+
+
+class Sigmoid(Unary):
+    """1 / (1 + e⁻ˣ), computed from e^-|x| so that nothing overflows."""
+
+    style = "activation"
+
+    def forward(self, x: Any) -> Any:
+        e = np.exp(-np.abs(x))
+        return np.where(np.greater_equal(x, 0), e.dtype.type(1), e) / (1 + e)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g * (out * (1 - out))
+
+    def scalar(self, x: Any) -> Any:
+        return 1.0 / (1.0 + scalar.exp(-x))
+
+
+class Absolute(Unary):
+    """|x|, with slope 0 at 0."""
+
+    ufunc = np.absolute
+    domain = "kinky"
+    keeps_integers = True
+
+    def forward(self, x: Any) -> Any:
+        return np.abs(x)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return mask(g, x > 0) - mask(g, x < 0)
+
+    def scalar(self, x: Any) -> Any:
+        v = scalar.value(x)
+        return x if v > 0 else -x if v < 0 else x * 0.0
+
+
+class Relu(Unary):
+    """max(x, 0), with slope 0 at 0 (chapter, section 7.4.1)."""
+
+    domain = "kinky"
+    style = "activation"
+    keeps_integers = True
+
+    def forward(self, x: Any) -> Any:
+        return np.maximum(x, 0)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return mask(g, out > 0)
+
+    def scalar(self, x: Any) -> Any:
+        return scalar.where(scalar.value(x) > 0, x, x * 0.0)
+
+
+class Maximum(Binary):
+    """The greater of x and y; a tie gives each half of the gradient."""
+
+    ufunc = np.maximum
+    domain = "kinky"
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return np.maximum(x, y)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return mask(g, x > y) + 0.5 * mask(g, x == y)
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return mask(g, y > x) + 0.5 * mask(g, x == y)
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return scalar.maximum(x, y)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        a, b = draw.broadcastable(2)
+        x, y = draw.kinky(a), draw.kinky(b)
+        return cls(), (x, y if draw.ties else y + 0.03)
+
+
+class Where(Elementwise):
+    """x where the condition holds, y elsewhere."""
+
+    linear = ()
+    constant = ("condition",)
+    diagonal = ("x", "y")
+    style = "arithmetic"
+
+    def forward(self, condition: Any, x: Any, y: Any) -> Any:
+        return np.where(condition, x, y)
+
+    def vjp_x(self, g: Any, out: Any, condition: Any, x: Any, y: Any) -> Any:
+        return mask(g, _truth(condition))
+
+    def vjp_y(self, g: Any, out: Any, condition: Any, x: Any, y: Any) -> Any:
+        return mask(g, ~_truth(condition))
+
+    def spec(self, condition: Spec, x: Spec, y: Spec) -> Spec:
+        return Spec(broadcast(self.name, condition=condition, x=x, y=y), promote(x, y))
+
+    def scalar(self, condition: Any, x: Any, y: Any) -> Any:
+        return scalar.where(condition, x, y)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        c, a, b = draw.broadcastable(3)
+        return cls(), (draw.rng.random(c) < 0.5, draw.normal(a), draw.normal(b))
+
+
+def _truth(condition: Any) -> Any:
+    return condition != 0
+
+
+class Mask(Elementwise):
+    """x where the mask holds, exactly 0 elsewhere, even where x is infinite or NaN."""
+
+    linear = ("x",)
+    constant = ("chosen",)
+    style = "arithmetic"
+
+    def forward(self, x: Any, chosen: Any) -> Any:
+        return masked(x, chosen)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, chosen: Any) -> Any:
+        return mask(g, chosen)
+
+    def spec(self, x: Spec, chosen: Spec) -> Spec:
+        return Spec(broadcast(self.name, x=x, chosen=chosen), x.dtype)
+
+    def scalar(self, x: Any, chosen: Any) -> Any:
+        return scalar.where(chosen, x, x * 0.0)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        a, b = draw.broadcastable(2)
+        return cls(), (draw.normal(a), draw.rng.random(b) < 0.5)
+
+
+class Cast(Unary):
+    """x in another dtype; the gradient comes back in the dtype of x."""
+
+    dtype: str
+    linear = ("x",)
+    style = "shape"
+
+    def forward(self, x: Any) -> Any:
+        return np.asarray(x).astype(self.dtype)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g
+
+    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
+        return cast(t, self.dtype)
+
+    def spec(self, x: Spec) -> Spec:
+        return Spec(x.shape, np.dtype(self.dtype))
+
+    def scalar(self, x: Any) -> Any:
+        return x * 1.0
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        return cls("float64"), (draw.normal(draw.shape()),)
+
+    def flops(self, out: Spec, x: Spec) -> int:  # type: ignore[override]
+        return 0
+
+
+class Alias(Unary):
+    """x itself, as a new vertex: what the functional operators differentiate by."""
+
+    linear = ("x",)
+    keeps_integers = True
+    style = "shape"
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g
+
+    def scalar(self, x: Any) -> Any:
+        return x * 1.0
+
+    def flops(self, out: Spec, x: Spec) -> int:  # type: ignore[override]
+        return 0
+
+
+ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER = Add(), Subtract(), Multiply(), Divide(), Power()
+NEGATIVE, EXP, LOG, SQRT, SIN, COS = Negative(), Exp(), Log(), Sqrt(), Sin(), Cos()
+TANH, SIGMOID, ABSOLUTE, RELU = Tanh(), Sigmoid(), Absolute(), Relu()
+MAXIMUM, WHERE, MASK, ALIAS = Maximum(), Where(), Mask(), Alias()
+
+
+def add(x: Any, y: Any) -> Any:
+    """x + y, elementwise with broadcasting.
+
+    Args:
+        x, y: tensors, arrays or numbers whose shapes broadcast. The dtype is numpy's.
+
+    Raises:
+        ShapeError: if the shapes do not broadcast.
+
+    >>> add(np.array([1.0, 2.0]), 10.0)
+    array([11., 12.])
+    """
+    return ADD(x, y)
+
+
+def subtract(x: Any, y: Any) -> Any:
+    """x - y, elementwise with broadcasting. Shapes, dtypes and errors as for `add`.
+
+    >>> subtract(np.array([1.0, 2.0]), 10.0)
+    array([-9., -8.])
+    """
+    return SUBTRACT(x, y)
+
+
+def multiply(x: Any, y: Any) -> Any:
+    """x · y, elementwise with broadcasting. Shapes, dtypes and errors as for `add`.
+
+    >>> multiply(np.array([1.0, 2.0]), 10.0)
+    array([10., 20.])
+    """
+    return MULTIPLY(x, y)
+
+
+def divide(x: Any, y: Any) -> Any:
+    """x / y, elementwise with broadcasting; integers give floats. Errors as for `add`.
+
+    Division by 0 gives ±inf or NaN with numpy's warning.
+
+    >>> divide(np.array([1.0, 2.0]), 10.0)
+    array([0.1, 0.2])
+    """
+    return DIVIDE(x, y)
+
+
+def power(x: Any, y: Any) -> Any:
+    """x to the power y, elementwise with broadcasting. Errors as for `add`.
+
+    d/dx = y · x^(y-1), and 0 for y = 0 (also at x = 0); d/dy = x^y · ln x, with ln 0 taken as 0.
+    A negative base with a fractional exponent is NaN.
+
+    >>> power(np.array([1.0, 3.0]), 2)
+    array([1., 9.])
+    """
+    return POWER(x, y)
+
+
+def negative(x: Any) -> Any:
+    """-x, elementwise; shape and dtype are kept.
+
+    >>> negative(np.array([1.0, -2.0]))
+    array([-1.,  2.])
+    """
+    return NEGATIVE(x)
+
+
+def exp(x: Any) -> Any:
+    """e to the power x, elementwise; integers give floats. Overflow gives inf, as in numpy.
+
+    >>> exp(np.array([0.0, 1.0])).round(3)
+    array([1.   , 2.718])
+    """
+    return EXP(x)
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm, elementwise; -inf at 0, NaN below, with numpy's warnings.
+
+    >>> log(np.array([1.0, np.e]))
+    array([0., 1.])
+    """
+    return LOG(x)
+
+
+def sqrt(x: Any) -> Any:
+    """Square root, elementwise; its slope at 0 is inf, below 0 it is NaN.
+
+    >>> sqrt(np.array([1.0, 9.0]))
+    array([1., 3.])
+    """
+    return SQRT(x)
+
+
+def sin(x: Any) -> Any:
+    """Sine, elementwise, of an angle in radians.
+
+    >>> sin(np.array([0.0, np.pi / 2]))
+    array([0., 1.])
+    """
+    return SIN(x)
+
+
+def cos(x: Any) -> Any:
+    """Cosine, elementwise, of an angle in radians.
+
+    >>> cos(np.array([0.0]))
+    array([1.])
+    """
+    return COS(x)
+
+
+def tanh(x: Any) -> Any:
+    """Hyperbolic tangent, elementwise.
+
+    >>> tanh(np.array([0.0, 100.0]))
+    array([0., 1.])
+    """
+    return TANH(x)
+
+
+def sigmoid(x: Any) -> Any:
+    """Logistic function 1 / (1 + e⁻ˣ), elementwise; never overflows.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
+    array([0. , 0.5, 1. ])
+    """
+    return SIGMOID(x)
+
+
+def absolute(x: Any) -> Any:
+    """|x|, elementwise; its slope at 0 is 0.
+
+    >>> absolute(np.array([-1.5, 2.0]))
+    array([1.5, 2. ])
+    """
+    return ABSOLUTE(x)
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0), elementwise; its slope at 0 is 0 (chapter, section 7.4.1). NaN stays NaN.
+
+    >>> relu(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    """
+    return RELU(x)
+
+
+def maximum(x: Any, y: Any) -> Any:
+    """The greater of x and y, elementwise with broadcasting; NaN if either is.
+
+    At a tie each gets half of the gradient. Errors as for `add`.
+
+    >>> maximum(np.array([1.0, 5.0]), 3.0)
+    array([3., 5.])
+    """
+    return MAXIMUM(x, y)
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition holds, y elsewhere, with broadcasting.
+
+    The gradient of the side that is not taken is exactly 0, whatever its value. A NaN that an
+    earlier op makes of that 0 (as sqrt does at 0) is avoided by choosing the input too:
+    `where(x > 0, sqrt(where(x > 0, x, 1)), 0)`.
+
+    Args:
+        condition: boolean array or tensor; it gets no gradient.
+        x, y: tensors, arrays or numbers.
+
+    Raises:
+        ShapeError: if the shapes do not broadcast.
+
+    >>> where(np.array([True, False]), 1.0, np.array([7.0, 8.0]))
+    array([1., 8.])
+    """
+    return WHERE(condition, x, y)
+
+
+def mask(x: Any, chosen: Any) -> Any:
+    """x where `chosen` holds, exactly 0 elsewhere (also for inf and NaN); dtype of x.
+
+    >>> mask(np.array([1.0, np.inf]), np.array([True, False]))
+    array([1., 0.])
+    """
+    return MASK(x, chosen)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """x in another dtype; its gradient comes back in the dtype of x.
+
+    A cast to integers has no gradient.
+
+    >>> cast(np.array([1.0, 2.0]), np.float32).dtype
+    dtype('float32')
+    """
+    result = Cast.of(np.dtype(dtype).name)
+    if np.dtype(dtype).kind != "f" and isinstance(x, Vertex):
+        return leaf(Op.vertex, result(x._data))
+    return result(x)
+
+
+def alias(x: Any) -> Any:
+    """x itself, as a new vertex of the graph."""
+    return ALIAS(x)

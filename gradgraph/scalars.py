@@ -1,0 +1,73 @@
+"""Unfold a function of tensors into its graph of scalars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import scalar
+from .graph import Graph
+from .mode import capture, enable_grad
+from .op import Part
+from .tensor import Tensor
+
+
+class Scalars(NamedTuple):
+    """A function unfolded: object arrays of scalar tensors.
+
+    Attributes:
+        output: the results, each the end of its own scalar graph.
+        inputs: for each argument, its elements as leaves that require grad.
+    """
+
+    output: Any
+    inputs: tuple[Any, ...]
+
+    @property
+    def graph(self) -> Graph:
+        """The scalar graph, to count, replay or draw."""
+        return Graph.of(self.output)
+
+
+def scalars(f: Callable[..., Any], *arrays: Any) -> Scalars:
+    """Unfold f into scalar adds, multiplies and maxima, by the definitions of its ops.
+
+    Weight sharing becomes visible: one weight of a convolution is one leaf with many edges.
+
+    Args:
+        f: function of tensors (an op, or anything composed of ops) with one result.
+        arrays: its arguments. Floats become leaves; integers and booleans stay constants.
+
+    >>> import gradgraph as gg
+    >>> unfolded = gg.scalars(gg.multiply, [2.0, 3.0], [5.0])
+    >>> unfolded.output
+    array([Tensor(10., op=multiply), Tensor(15., op=multiply)], dtype=object)
+    >>> len(unfolded.graph.steps)
+    2
+    """
+    tensors = [Tensor(a) for a in arrays]
+    with enable_grad(), capture():
+        graph = Graph.of(f(*tensors), inputs=tensors)
+    slots: list[Any] = [None] * len(graph.specs)
+    leaves = []
+    for i, t in zip(graph.inputs, tensors, strict=True):
+        slots[i] = _leaves(t._data) if t.dtype.kind == "f" else t._data
+        leaves.append(slots[i])
+    for i in graph.constants:
+        slots[i] = graph.vertices[i]._data
+    for step in graph.steps:
+        args = [slots[i] for i in step.inputs]
+        if isinstance(step.op, Part):
+            slots[step.output] = args[0][step.op.index]
+        else:
+            slots[step.output] = step.op.reference(*args)
+    return Scalars(slots[graph.outputs[0]], tuple(leaves))
+
+
+def _leaves(array: Any) -> Any:
+    out = scalar.empty(np.shape(array))
+    for at in np.ndindex(out.shape):
+        out[at] = Tensor(float(array[at]), requires_grad=True)
+    return out

@@ -1,0 +1,304 @@
+"""Two sweeps over one DAG.
+
+`pull` carries cotangents from outputs to inputs by the ops' VJPs; `push` carries tangents from
+inputs to outputs by their JVPs. Both walk the vertices in the order of their birth, which is a
+topological order because inputs are always older: no recursion, whatever the depth.
+
+With `record` the rules are called with vertices instead of arrays, and what they compute is
+recorded: the result of a sweep is then itself part of a graph and can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from . import ops
+from .errors import MutationError
+from .mode import computing_for
+from .node import Vertex
+from .op import Part
+
+ndarray = np.ndarray
+_BIRTH = attrgetter("birth")
+_SKIP = object()
+
+
+def reach(outputs: Iterable[Vertex], stop: Iterable[Vertex] = ()) -> list[Vertex]:
+    """The vertices that require grad and that the outputs depend on, oldest first.
+
+    The walk does not go beyond the vertices in `stop`.
+    """
+    found = set()
+    stop = set(stop)
+    stack = [v for v in outputs if v.requires_grad]
+    while stack:
+        v = stack.pop()
+        if v in found:
+            continue
+        found.add(v)
+        if v not in stop:
+            for x in v.inputs:
+                if x.requires_grad and x not in found:
+                    stack.append(x)
+    return sorted(found, key=_BIRTH)
+
+
+def downstream(order: Iterable[Vertex], sources: Iterable[Vertex]) -> list[Vertex]:
+    """Those of the vertices (oldest first) that depend on a source, sources included."""
+    found = set(sources)
+    for v in order:
+        if v not in found and any(x in found for x in v.inputs):
+            found.add(v)
+    return [v for v in order if v in found]
+
+
+def pull(
+    order: Sequence[Vertex],
+    seeds: Sequence[tuple[Vertex, Any]],
+    record: bool = False,
+    rows: int = 0,
+) -> dict[Vertex, Any]:
+    """Carry the seeds' cotangents back through `order` (oldest first).
+
+    Returns the cotangents of the leaves and of the vertices that `retains`; None where none
+    arrived. Cotangents that arrive on several edges are summed. The first one is kept as it is,
+    the second sum allocates, later ones are added in place. With `rows`, every cotangent has one
+    extra leading axis of that length: the rows of a Jacobian, in one sweep.
+
+    Raises:
+        MutationError: if `assign` changed an input after the forward computation.
+    """
+    grads: dict[Vertex, Any] = dict.fromkeys(order)
+    owned: set[Vertex] = set()
+    for v, seed in seeds:
+        if v in grads:
+            _collect(grads, owned, v, seed, record)
+    general = record or rows
+    for v in reversed(order):
+        op = v.op
+        if op is None:
+            continue
+        g = grads[v] if v.retains else grads.pop(v)
+        if g is None:
+            continue
+        inputs = v.inputs
+        if general or not op.plain:
+            if v._seen != sum(x.version for x in inputs):
+                raise _mutated(v)
+            _pull_one(grads, owned, v, g, record, rows)
+        elif op.plain == 2:
+            x, y = inputs
+            if v._seen != x.version + y.version:
+                raise _mutated(v)
+            for target, rule in zip(inputs, op.vjps):  # noqa: B905  (speed)
+                prior = grads.get(target, _SKIP)
+                if prior is not _SKIP:
+                    c = rule(op, g, v._data, x._data, y._data)
+                    like = target._data
+                    if c.__class__ is not ndarray or c.shape != like.shape or c.dtype != like.dtype:
+                        c = fit(c, like)
+                    if prior is None:
+                        grads[target] = c
+                    else:
+                        _collect(grads, owned, target, c, False)
+        else:
+            (x,) = inputs
+            if v._seen != x.version:
+                raise _mutated(v)
+            if x in grads:
+                c = op.vjps[0](op, g, v._data, x._data)
+                _collect(grads, owned, x, fit(c, x._data), False)
+    return grads
+
+
+def _pull_one(
+    grads: dict[Vertex, Any],
+    owned: set[Vertex],
+    v: Vertex,
+    g: Any,
+    record: bool,
+    rows: int,
+) -> None:
+    """The general step of `pull`: any number of arguments and outputs, recorded or in rows."""
+    op: Any = v.op
+    inputs = v.inputs
+    lead = (rows,) if rows else ()
+    if g.__class__ is tuple:
+        g = tuple(
+            np.zeros(lead + part.shape, part.dtype) if c is None else c
+            for c, part in zip(g, v._data, strict=True)
+        )
+    into = getattr(op, "vjp_x_into", None)
+    if into is not None and not record and not rows:
+        if inputs[0] in grads:
+            into(_buffer(grads, owned, inputs[0]), g, *(x._data for x in inputs[1:]))
+        return
+    out = _whole(v) if record else v._data
+    args = inputs if record else [x._data for x in inputs]
+
+    def contribute(wanted: list[bool]) -> None:
+        if rows and not op.batched:
+            cotangents = _row_by_row(op, g, out, args, v.saved, wanted, rows)
+        else:
+            cotangents = op.pulls(g, out, args, v.saved, wanted)
+        for x, c in zip(inputs, cotangents, strict=True):
+            if c is not None:
+                c = c if op.__class__ is Part else fit(c, x._data, rows)
+                _collect(grads, owned, x, c, record)
+
+    wanted = [x in grads for x in inputs]
+    if not record:
+        contribute(wanted)
+        return
+    for i, want in enumerate(wanted):
+        if want:
+            with computing_for(v, op.rule_of(i)):
+                contribute([j == i for j in range(len(inputs))])
+
+
+def _row_by_row(
+    op: Any, g: Any, out: Any, args: Any, saved: Any, wanted: list[bool], rows: int
+) -> list[Any]:
+    """The cotangents of an op whose rules take no extra axis: one call for each row."""
+    each = []
+    for i in range(rows):
+        row = tuple(part[i] for part in g) if g.__class__ is tuple else g[i]
+        each.append(op.pulls(row, out, args, saved, wanted))
+    return [
+        None if not want else _stack([r[k] for r in each]) for k, want in enumerate(wanted)
+    ]
+
+
+def _stack(cells: list[Any]) -> Any:
+    if cells[0].__class__ is tuple:
+        return tuple(None if c[0] is None else ops.stack(c) for c in zip(*cells, strict=True))
+    return ops.stack(cells)
+
+
+def _whole(v: Vertex) -> Any:
+    """A vertex as the rules see it: itself, or the parts of one with several outputs."""
+    if v._data.__class__ is not tuple:
+        return v
+    return tuple(Part.of(i)(v) for i in range(len(v._data)))
+
+
+def _buffer(grads: dict[Vertex, Any], owned: set[Vertex], x: Vertex) -> Any:
+    """The sum of x's cotangents so far as an array that may be written to."""
+    if x not in owned:
+        prior = grads[x]
+        grads[x] = np.zeros_like(x._data) if prior is None else np.array(prior)
+        owned.add(x)
+    return grads[x]
+
+
+def _collect(
+    grads: dict[Vertex, Any], owned: set[Vertex], x: Vertex, c: Any, record: bool
+) -> None:
+    """Add the cotangent c to what has arrived at x."""
+    prior = grads[x]
+    if prior is None:
+        grads[x] = c
+    elif c.__class__ is tuple:
+        grads[x] = tuple(
+            b if a is None else a if b is None else a + b for a, b in zip(prior, c, strict=True)
+        )
+    elif record:
+        grads[x] = prior + c
+    elif x in owned:
+        np.add(prior, c, out=prior)
+    else:
+        grads[x] = np.add(prior, c, out=np.empty_like(c))
+        owned.add(x)
+
+
+def push(
+    order: Sequence[Vertex], seeds: Sequence[tuple[Vertex, Any]], record: bool = False
+) -> dict[Vertex, Any]:
+    """Carry the seeds' tangents forward through `order` (oldest first).
+
+    Returns the tangents of all vertices that got one.
+
+    Raises:
+        MutationError: if `assign` changed an input after the forward computation.
+    """
+    tangents: dict[Vertex, Any] = dict(seeds)
+    for v in order:
+        op = v.op
+        if op is None or v in tangents:
+            continue
+        inputs = v.inputs
+        arriving = [tangents.get(x) for x in inputs]
+        if all(t is None for t in arriving):
+            continue
+        if v._seen != sum(x.version for x in inputs):
+            raise _mutated(v)
+        if record:
+            with computing_for(v, "jvp"):
+                terms = op.pushes(arriving, _whole(v), inputs, v.saved)
+                tangents[v] = _total(terms, v._data)
+        else:
+            terms = op.pushes(arriving, v._data, [x._data for x in inputs], v.saved)
+            tangents[v] = _total(terms, v._data)
+    return tangents
+
+
+def _total(terms: list[Any], out: Any) -> Any:
+    """The sum of the terms, shaped and typed like `out`; zero if there are none."""
+    terms = [t for t in terms if t is not None]
+    if out.__class__ is tuple:
+        return tuple(_total([t[i] for t in terms], part) for i, part in enumerate(out))
+    if not terms:
+        return np.zeros_like(out)
+    total = terms[0]
+    for t in terms[1:]:
+        total = total + t
+    if np.shape(total) != out.shape:
+        total = ops.broadcast_to(total, out.shape)
+    return fit(total, out)
+
+
+def fit(c: Any, like: Any, rows: int = 0) -> Any:
+    """A cotangent in the shape and dtype of its array: broadcasting undone, dtype restored.
+
+    Args:
+        c: array or tensor whose shape is what `like` was broadcast to, maybe with another dtype.
+        like: the array that the cotangent belongs to.
+        rows: length of an extra leading axis of c, 0 for none.
+
+    >>> fit(np.ones((2, 3)), np.zeros((1, 3), np.float32))
+    array([[2., 2., 2.]], dtype=float32)
+    """
+    shape = (rows, *like.shape) if rows else like.shape
+    if not isinstance(c, Vertex) and c.__class__ is not ndarray:
+        c = np.asarray(c)
+    if c.shape != shape:
+        extra = c.ndim - len(shape)
+        first = 1 if rows else 0
+        short = [i for i in range(first, len(shape)) if shape[i] == 1 != c.shape[i + extra]]
+        axes = (*range(first, first + extra), *(i + extra for i in short))
+        c = ops.sum(c, axis=axes, keepdims=True)
+        if c.shape != shape:
+            c = ops.reshape(c, shape)
+    if c.dtype != like.dtype:
+        c = ops.cast(c, like.dtype)
+    return c
+
+
+def _mutated(v: Vertex) -> MutationError:
+    changed = [x for x in v.inputs if x.version]
+    names = " or ".join(
+        f"{x.name or 'a tensor'} ({'×'.join(map(str, x._data.shape)) or 'scalar'},"
+        f" assigned {x.version} times)"
+        for x in changed
+    )
+    where = f" in {v.scope}" if v.scope else ""
+    return MutationError(
+        getattr(v.op, "name", "op"),
+        f"its input {names} was changed by assign() after {getattr(v.op, 'name', 'op')}{where}"
+        " had used it, so the recorded graph no longer matches its value",
+        "Compute the forward pass again, or call assign() after the sweep.",
+    )
