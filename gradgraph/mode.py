@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import wraps
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-_GENERATOR = 0x20 | 0x200  # CO_GENERATOR | CO_ASYNC_GENERATOR
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # of code.co_flags
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +36,82 @@ class Mode:
     origin: tuple[Any, str] | None = None
 
 
-class _InGenerator:
-    """A mode that was entered by a generator: valid while its frame is on the stack."""
+class _Layer:
+    """One `with` block, in a context where some block belongs to a generator.
 
-    __slots__ = ("frame", "inner", "outer")
+    The block of a generator counts while the generator runs, and lies above every block that its
+    consumer opened while it was suspended, although those were opened later.
+    """
 
-    def __init__(self, inner: Mode, outer: Mode | _InGenerator, frame: FrameType) -> None:
-        self.inner = inner
+    __slots__ = ("_last", "beneath", "change", "frame", "key", "outer")
+
+    def __init__(
+        self,
+        change: Callable[[Mode], Mode],
+        frame: FrameType | None,
+        outer: Mode | _Layer,
+        key: object,
+        beneath: tuple[FrameType, ...],
+    ) -> None:
+        self.change = change
+        self.frame = frame  # of the generator that the block belongs to, if any
         self.outer = outer
-        self.frame = frame
+        self.key = key
+        self.beneath = beneath  # of the generators that were running when the block was opened
+        self._last: tuple[list[_Layer], Mode] | None = None
 
     def resolve(self) -> Mode:
-        state: Mode | _InGenerator = self
-        while isinstance(state, _InGenerator):
-            running = state.frame.f_back is not None  # a suspended generator has no caller
-            if running:
-                return state.inner
+        layers = []
+        mode: Mode | _Layer = self
+        while isinstance(mode, _Layer):
+            if _runs(mode.frame):
+                layers.append(mode)
+            mode = mode.outer
+        if self._last and self._last[0] == layers:
+            return self._last[1]
+        order: list[_Layer] = []
+        for layer in reversed(layers):
+            above = [k for k in order if k.frame is not None and k.frame not in layer.beneath]
+            order = [*(k for k in order if k not in above), layer, *above]
+        for layer in order:
+            mode = layer.change(mode)
+        self._last = layers, mode
+        return mode
+
+    def running(self) -> tuple[FrameType, ...]:
+        """The generators with a block here that are running now."""
+        frames: list[FrameType] = []
+        state: Mode | _Layer = self
+        while isinstance(state, _Layer):
+            if state.frame is not None and _runs(state.frame):
+                frames.append(state.frame)
             state = state.outer
-        return state
+        return tuple(frames)
+
+
+def _runs(frame: FrameType | None) -> bool:
+    return frame is None or frame.f_back is not None  # a suspended generator has no caller
+
+
+def _keys(state: Mode | _Layer) -> list[object]:
+    """What identifies each open block: a layer's key, or the plain mode at the bottom."""
+    keys: list[object] = []
+    while isinstance(state, _Layer):
+        keys.append(state.key)
+        state = state.outer
+    return [*keys, state]
+
+
+def _without(state: Mode | _Layer, key: object, outer: Mode | _Layer) -> Mode | _Layer:
+    """The state after the block with this key was closed, whatever was opened since."""
+    above = []
+    while isinstance(state, _Layer) and state.key is not key:
+        above.append(state)
+        state = state.outer
+    state = state.outer if isinstance(state, _Layer) else outer
+    for layer in reversed(above):
+        state = _Layer(layer.change, layer.frame, state, layer.key, layer.beneath)
+    return state
 
 
 MODE: ContextVar[Any] = ContextVar("gradgraph_mode", default=Mode())  # noqa: B039
@@ -68,20 +127,31 @@ def current() -> Mode:
     return mode if mode.__class__ is Mode else mode.resolve()  # type: ignore[no-any-return]
 
 
-class switch(ContextDecorator):  # noqa: N801
-    """Context manager and decorator that changes the mode by `change(mode)`; re-entrant."""
+class switch:  # noqa: N801
+    """Context manager and decorator that changes the mode by `change(mode)`; re-entrant.
+
+    Decorating a generator function, a coroutine function or an asynchronous generator function
+    makes the mode hold while its body runs.
+    """
 
     def __init__(self, change: Callable[[Mode], Mode]) -> None:
         self._change = change
-        self._tokens: list[Token[Any]] = []
+        self._open: list[tuple[object, Mode | _Layer]] = []
 
     def __enter__(self) -> switch:
-        mode: Mode | _InGenerator = self._change(current())
-        frame = sys._getframe(1)
-        if frame.f_code.co_flags & _GENERATOR:
-            assert isinstance(mode, Mode)
-            mode = _InGenerator(mode, MODE.get(), frame)
-        self._tokens.append(MODE.set(mode))
+        outer = MODE.get()
+        frame = _generator(sys._getframe(1))
+        state: Mode | _Layer
+        if frame is None and outer.__class__ is Mode:
+            key: object = (state := self._change(outer))
+        else:
+            key = object()
+            beneath = outer.running() if isinstance(outer, _Layer) else ()
+            if frame is not None:
+                beneath = (*beneath, frame)
+            state = _Layer(self._change, frame, outer, key, beneath)
+        self._open.append((key, outer))
+        MODE.set(state)
         return self
 
     def __exit__(
@@ -90,11 +160,76 @@ class switch(ContextDecorator):  # noqa: N801
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        token = self._tokens.pop()
-        try:
-            MODE.reset(token)
-        except ValueError:  # the generator was closed from another context: nothing to restore
-            pass
+        state = MODE.get()
+        keys = _keys(state)
+        for i in reversed(range(len(self._open))):
+            key, outer = self._open[i]
+            if any(key is k for k in keys):
+                del self._open[i]
+                MODE.set(_without(state, key, outer))
+                return
+        # a generator that is closed in another context than its own has nothing to restore here
+
+    def __call__(self, function: F) -> F:
+        change = self._change
+        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+        wrapper: Any
+        if flags & _ASYNC_GENERATOR:
+
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                inner = function(*args, **kwargs)
+                try:
+                    with switch(change):
+                        step = inner.asend(None)
+                        while True:
+                            try:
+                                got = await step
+                            except StopAsyncIteration:
+                                return
+                            try:
+                                sent = yield got
+                            except Exception as error:
+                                step = inner.athrow(error)
+                            else:
+                                step = inner.asend(sent)
+                finally:
+                    await inner.aclose()
+
+        elif flags & _COROUTINE:
+
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with switch(change):
+                    return await function(*args, **kwargs)
+
+        elif flags & _GENERATOR:
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with switch(change):
+                    return (yield from function(*args, **kwargs))
+
+        else:
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                with switch(change):
+                    return function(*args, **kwargs)
+
+        return wraps(function)(wrapper)
+
+
+def _generator(frame: FrameType | None) -> FrameType | None:
+    """The generator that a `with` block in this frame belongs to, or None.
+
+    The generator of a `contextlib.contextmanager` stands for the block of its user.
+    """
+    while frame is not None:
+        if frame.f_code.co_flags & (_GENERATOR | _ASYNC_GENERATOR):
+            caller = frame.f_back
+            if caller is None or caller.f_globals.get("__name__") != "contextlib":
+                return frame
+        elif frame.f_globals.get("__name__") != "contextlib":
+            return None
+        frame = frame.f_back
+    return None
 
 
 def no_grad() -> switch:
@@ -144,9 +279,7 @@ def scope(name: str) -> switch:
     ...     (w * 3).scope
     'net.head'
     """
-    return switch(
-        lambda mode: replace(mode, scope=f"{mode.scope}.{name}" if mode.scope else name)
-    )
+    return switch(lambda mode: replace(mode, scope=f"{mode.scope}.{name}" if mode.scope else name))
 
 
 def computing_for(vertex: Any, rule: str) -> switch:

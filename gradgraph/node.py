@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _birth = count().__next__
+_new = object.__new__
 
 
 class Vertex:
@@ -104,7 +105,7 @@ def make(
     mode: Mode,
 ) -> Any:
     """A new vertex of class `kind`."""
-    v = kind.__new__(kind)
+    v: Any = _new(kind)
     v._data = data
     v.op = op
     v.inputs = inputs

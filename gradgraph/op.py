@@ -111,7 +111,7 @@ class Op:
         if simple and cls.pulls is Op.pulls and cls.pushes is Op.pushes and len(cls.args) < 3:
             cls.plain = len(cls.args)
         if cls.plain:
-            cls.__call__ = (_call1, _call2)[cls.plain - 1]  # type: ignore[method-assign]
+            cls.__call__ = (apply1, apply2)[cls.plain - 1]  # type: ignore[method-assign]
         Op.registry[cls.name] = cls
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -365,7 +365,7 @@ def _linear_rule(cls: type[Op], index: int, variadic: bool) -> Any:
     return rule
 
 
-def _call1(self: Any, x: Any) -> Any:
+def apply1(self: Any, x: Any) -> Any:
     """`Op.__call__` for a plain op of one argument."""
     kind = self.vertex
     if x.__class__ is not kind:
@@ -384,7 +384,7 @@ def _call1(self: Any, x: Any) -> Any:
     return make(kind, data, None, (), (), 0, False, mode)
 
 
-def _call2(self: Any, x: Any, y: Any) -> Any:
+def apply2(self: Any, x: Any, y: Any) -> Any:
     """`Op.__call__` for a plain op of two arguments."""
     kind = self.vertex
     if x.__class__ is not kind or y.__class__ is not kind:

@@ -25,6 +25,7 @@ from .op import Part
 ndarray = np.ndarray
 _BIRTH = attrgetter("birth")
 _SKIP = object()
+_add = np.add
 
 
 def reach(outputs: Iterable[Vertex], stop: Iterable[Vertex] = ()) -> list[Vertex]:
@@ -99,10 +100,16 @@ def pull(
                 if prior is not _SKIP:
                     c = rule(op, g, v._data, x._data, y._data)
                     like = target._data
-                    if c.__class__ is not ndarray or c.shape != like.shape or c.dtype != like.dtype:
+                    if (
+                        c.__class__ is not ndarray
+                        or c.dtype is not like.dtype
+                        or c.shape != like.shape
+                    ):
                         c = fit(c, like)
                     if prior is None:
                         grads[target] = c
+                    elif target in owned:
+                        _add(prior, c, prior)
                     else:
                         _collect(grads, owned, target, c, False)
         else:
@@ -209,7 +216,7 @@ def _collect(
     elif record:
         grads[x] = prior + c
     elif x in owned:
-        np.add(prior, c, out=prior)
+        _add(prior, c, prior)
     else:
         grads[x] = np.add(prior, c, out=np.empty_like(c))
         owned.add(x)

@@ -12,7 +12,8 @@ from . import ops
 from .errors import DTypeError, GradError, GradgraphError, ShapeError
 from .mode import current
 from .node import Vertex, leaf, make
-from .op import Op
+from .op import Op, apply2
+from .ops.elementwise import ADD, DIVIDE, MULTIPLY, SUBTRACT
 from .spec import Shape, show
 from .sweep import pull, reach
 
@@ -39,9 +40,6 @@ class Tensor(Vertex):
     """
 
     __slots__ = ()
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
-        return object.__new__(cls)
 
     def __init__(self, data: Any, requires_grad: bool = False, name: str | None = None) -> None:
         array = _array(data)
@@ -332,28 +330,28 @@ class Tensor(Vertex):
     # Arithmetic (`==` and `<` compare values and give boolean arrays)
 
     def __add__(self, other: Any) -> Any:
-        return ops.elementwise.ADD(self, other)
+        return apply2(ADD, self, other)
 
     def __radd__(self, other: Any) -> Any:
-        return ops.elementwise.ADD(other, self)
+        return apply2(ADD, other, self)
 
     def __sub__(self, other: Any) -> Any:
-        return ops.elementwise.SUBTRACT(self, other)
+        return apply2(SUBTRACT, self, other)
 
     def __rsub__(self, other: Any) -> Any:
-        return ops.elementwise.SUBTRACT(other, self)
+        return apply2(SUBTRACT, other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return ops.elementwise.MULTIPLY(self, other)
+        return apply2(MULTIPLY, self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return ops.elementwise.MULTIPLY(other, self)
+        return apply2(MULTIPLY, other, self)
 
     def __truediv__(self, other: Any) -> Any:
-        return ops.elementwise.DIVIDE(self, other)
+        return apply2(DIVIDE, self, other)
 
     def __rtruediv__(self, other: Any) -> Any:
-        return ops.elementwise.DIVIDE(other, self)
+        return apply2(DIVIDE, other, self)
 
     def __pow__(self, other: Any) -> Any:
         return ops.power(self, other)

@@ -357,7 +357,7 @@ class Maximum(Binary):
     def sample(cls, draw: Draw) -> Any:
         a, b = draw.broadcastable(2)
         x, y = draw.kinky(a), draw.kinky(b)
-        return cls(), (x, y if draw.ties else y + 0.03)
+        return cls(), (x, y if draw.ties else np.asarray(y + 0.03))
 
 
 class Where(Elementwise):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,9 @@ class Matmul(Op):
         if y.ndim == 1:
             return (swapaxes(x, -1, -2) @ g[..., None])[..., 0]
         if y.ndim == 2 and x.ndim > 2 and g.ndim == out.ndim:
-            rows = reshape(x, (-1, x.shape[-1])) if x.size else x[:0].reshape(0, x.shape[-1])
-            return swapaxes(rows, 0, 1) @ reshape(g, (rows.shape[0], g.shape[-1]))
+            count = prod(x.shape[:-1])
+            rows = reshape(x, (count, x.shape[-1]))
+            return swapaxes(rows, 0, 1) @ reshape(g, (count, g.shape[-1]))
         return swapaxes(x, -1, -2) @ g
 
     def spec(self, x: Spec, y: Spec) -> Spec:
@@ -102,7 +104,7 @@ def _fix(x: Spec, y: Spec) -> str:
         return "Transpose y: x @ y.T."
     if x.ndim > 1 and y.ndim and x.shape[-2] == y.shape[max(-2, -y.ndim)]:
         return "Transpose x: x.T @ y."
-    if x.ndim > 2 and np.prod(x.shape[1:]) == y.shape[0]:
+    if x.ndim > 2 and prod(x.shape[1:]) == y.shape[0]:
         return f"Flatten x first: x.reshape({x.shape[0]}, -1) @ y."
     return f"Give y {x.shape[-1]} rows, or x {y.shape[max(-2, -y.ndim)]} columns."
 
