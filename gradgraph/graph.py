@@ -105,9 +105,7 @@ class Graph:
             names=tuple(v.name for v in order),
             inputs=tuple(slot[v] for v in starts),
             outputs=tuple(slot[v] for v in heads),
-            constants=tuple(
-                i for i, v in enumerate(order) if v.op is None and v not in begins
-            ),
+            constants=tuple(i for i, v in enumerate(order) if v.op is None and v not in begins),
             steps=tuple(steps),
         )
 
@@ -141,9 +139,7 @@ class Graph:
         for step in self.steps:
             args = [slots[i] for i in step.inputs]
             slots[step.output] = (
-                step.op.forward(*args)
-                if isinstance(step.op, Part)
-                else step.op._compute(args)[0]
+                step.op.forward(*args) if isinstance(step.op, Part) else step.op._compute(args)[0]
             )
         results = tuple(slots[i] for i in self.outputs)
         return results[0] if len(results) == 1 else results

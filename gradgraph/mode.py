@@ -124,7 +124,7 @@ def current() -> Mode:
     True
     """
     mode = MODE.get()
-    return mode if mode.__class__ is Mode else mode.resolve()  # type: ignore[no-any-return]
+    return mode if mode.__class__ is Mode else mode.resolve()
 
 
 class switch:  # noqa: N801
@@ -213,7 +213,8 @@ class switch:  # noqa: N801
                 with switch(change):
                     return function(*args, **kwargs)
 
-        return wraps(function)(wrapper)
+        wraps(function)(wrapper)
+        return wrapper  # type: ignore[no-any-return]
 
 
 def _generator(frame: FrameType | None) -> FrameType | None:

@@ -83,11 +83,15 @@ class Vertex:
         what was computed or handed out from the old value never changes.
         """
         data = self._data
-        alone = _holders(self) <= _ALONE and data.base is None and data.flags.writeable
-        if not alone:
+        if not alone(self) or not data.flags.writeable:
             data = self._data = np.array(data)
         self.version += 1
         return data  # type: ignore[no-any-return]
+
+
+def alone(vertex: Vertex) -> bool:
+    """Whether nobody sees the vertex's buffer but the vertex and one variable of the caller."""
+    return vertex._data.base is None and _holders(vertex) <= _ALONE
 
 
 def _holders(vertex: Vertex) -> int:
@@ -128,11 +132,11 @@ def leaf(kind: type[Vertex], data: Any, requires_grad: bool = False) -> Any:
 
 def _count_when_alone() -> int:
     probe = leaf(Vertex, np.empty(1))
-    data = probe._data  # `own` holds it in a local too
+    data = probe._data  # the caller's variable
     count = _holders(probe)
     del data
     return count
 
 
-# What the interpreter counts for a buffer that only its vertex (and `own`) holds.
+# What the interpreter counts for a buffer that one vertex and one variable hold.
 _ALONE = _count_when_alone() if hasattr(sys, "getrefcount") else -1

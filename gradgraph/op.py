@@ -107,11 +107,12 @@ class Op:
         cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
         _complete(cls)
         cls.plain = 0
-        simple = not (cls.saves or cls.checks or cls.variadic) and cls.outputs == 1
+        simple = not (cls.saves or cls.checks or cls.variadic or cls.constant)
+        simple = simple and cls.outputs == 1
         if simple and cls.pulls is Op.pulls and cls.pushes is Op.pushes and len(cls.args) < 3:
             cls.plain = len(cls.args)
-        if cls.plain:
-            cls.__call__ = (apply1, apply2)[cls.plain - 1]  # type: ignore[method-assign]
+        if "__call__" not in cls.__dict__:  # a subclass may be plain where its base is not
+            cls.__call__ = (Op.__call__, apply1, apply2)[cls.plain]  # type: ignore[method-assign]
         Op.registry[cls.name] = cls
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -153,7 +154,7 @@ class Op:
 
     def flops(self, out: Spec, *args: Spec) -> int:
         """Floating point operations of one call (a multiply-add is two)."""
-        return out.size
+        return sum(part.size for part in out) if isinstance(out, tuple) else out.size
 
     def __call__(self, *args: Any) -> Any:
         """Apply the op: arrays give an array, any tensor among them gives a tensor."""
@@ -169,9 +170,7 @@ class Op:
             mode = mode.resolve()
         tracked = mode.record and any(getattr(a, "requires_grad", False) for a in args)
         recorded = tracked or mode.capture
-        inputs = tuple(
-            a if isinstance(a, Vertex) else self._constant(a, recorded) for a in args
-        )
+        inputs = tuple(a if isinstance(a, Vertex) else self._constant(a, recorded) for a in args)
         data, saved = self._compute([x._data for x in inputs])
         if recorded:
             seen = sum(x.version for x in inputs)
@@ -232,7 +231,7 @@ class Op:
         if isinstance(value, SCALARS):
             return leaf(self.vertex, value)  # type: ignore[no-any-return]
         array = self._array(value)
-        return leaf(self.vertex, np.array(array) if keep and array is value else array)  # type: ignore[no-any-return]
+        return leaf(self.vertex, np.array(array) if keep else array)  # type: ignore[no-any-return]
 
     def pulls(
         self, g: Any, out: Any, args: Sequence[Any], saved: Sequence[Any], wanted: Sequence[bool]
@@ -241,12 +240,13 @@ class Op:
         fixed = len(self.args) - self.variadic
         result: list[Any] = []
         for i, want in enumerate(wanted):
-            if not want:
+            rule = self.vjps[min(i, fixed)] if want else None
+            if rule is None:
                 result.append(None)
             elif i < fixed:
-                result.append(self.vjps[i](self, g, out, *args, *saved))
+                result.append(rule(self, g, out, *args, *saved))
             else:
-                result.append(self.vjps[fixed](self, g, out, i - fixed, *args, *saved))
+                result.append(rule(self, g, out, i - fixed, *args, *saved))
         return result
 
     def pushes(
@@ -256,12 +256,13 @@ class Op:
         fixed = len(self.args) - self.variadic
         result = []
         for i, t in enumerate(tangents):
-            if t is None:
+            rule = None if t is None else self.jvps[min(i, fixed)]
+            if rule is None:
                 continue
             if i < fixed:
-                result.append(self.jvps[i](self, t, out, *args, *saved))
+                result.append(rule(self, t, out, *args, *saved))
             else:
-                result.append(self.jvps[fixed](self, t, out, i - fixed, *args, *saved))
+                result.append(rule(self, t, out, i - fixed, *args, *saved))
         return result
 
     def rule_of(self, i: int) -> str:
@@ -290,6 +291,8 @@ def _complete(cls: type[Op]) -> None:
     names = code.co_varnames[: code.co_argcount + bool(code.co_flags & 0x04)]
     cls.args = names[1:]
     cls.variadic = bool(code.co_flags & 0x04)
+    if not cls.args:
+        fail("its forward takes no argument", "Add `def forward(self, x)`.")
     for kind in ("linear", "diagonal", "constant"):
         for arg in getattr(cls, kind):
             if arg not in cls.args:
@@ -298,7 +301,8 @@ def _complete(cls: type[Op]) -> None:
                     "Use the names of forward's arguments.",
                 )
     star = "*" if cls.variadic else ""
-    shown = ", ".join((*cls.args[:-1], star + cls.args[-1], *cls.saves))
+    taken = ", ".join((*cls.args[:-1], star + cls.args[-1]))
+    shown = ", ".join((taken, *cls.saves))
     vjps: list[Any] = []
     jvps: list[Any] = []
     for arg in cls.args:
@@ -311,7 +315,7 @@ def _complete(cls: type[Op]) -> None:
             rule = f"{prefix}_{arg}"
             if hasattr(cls, rule):
                 _check_signature(cls, rule, f"self, {given}, out, {index}{shown}", fail)
-            elif prefix == "jvp" and arg in cls.linear:
+            elif prefix == "jvp" and arg in cls.linear and not cls.hidden:
                 setattr(cls, rule, _linear_rule(cls, cls.args.index(arg), bool(index)))
             elif prefix == "jvp" and arg in cls.diagonal:
                 setattr(cls, rule, getattr(cls, f"vjp_{arg}"))
@@ -327,8 +331,8 @@ def _complete(cls: type[Op]) -> None:
     cls.vjps = tuple(vjps)
     cls.jvps = tuple(jvps)
     needed = {
-        "spec": f"`def spec(self, {shown})`: the result's shape and dtype, with the errors",
-        "reference": f"`def reference(self, {shown})`: the definition in loops over scalars",
+        "spec": f"`def spec(self, {taken})`: the result's shape and dtype, with the errors",
+        "reference": f"`def reference(self, {taken})`: the definition in loops over scalars",
         "sample": "`@classmethod def sample(cls, draw)`: an instance and valid arguments",
     }
     for method, what in needed.items():
@@ -388,7 +392,10 @@ def apply2(self: Any, x: Any, y: Any) -> Any:
     """`Op.__call__` for a plain op of two arguments."""
     kind = self.vertex
     if x.__class__ is not kind or y.__class__ is not kind:
-        return Op.__call__(self, x, y)
+        if x.__class__ is kind and (y.__class__ is float or y.__class__ is int):
+            y = leaf(kind, y)
+        else:
+            return Op.__call__(self, x, y)
     try:
         data = self.forward(x._data, y._data)
     except Exception as error:
@@ -430,3 +437,6 @@ class Part(Op):
     def sample(cls, draw: Any) -> Any:
         shape = draw.shape()
         return cls(draw.integer(0, 1)), ((draw.normal(shape), draw.normal(shape)),)
+
+
+Part.plain = 0  # its cotangent is a tuple, which only the general step of `pull` takes

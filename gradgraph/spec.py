@@ -14,10 +14,19 @@ Shape = tuple[int, ...]
 
 
 def show(shape: Shape) -> str:
-    """A shape as it is read aloud: `3×4`, or `scalar` for no axes.
+    """A shape in a sentence: `3×4`, `(3,)` for one axis, `scalar` for none.
 
-    >>> show((3, 4)), show(())
-    ('3×4', 'scalar')
+    >>> show((3, 4)), show((3,)), show(())
+    ('3×4', '(3,)', 'scalar')
+    """
+    return f"({shape[0]},)" if len(shape) == 1 else brief(shape)
+
+
+def brief(shape: Shape) -> str:
+    """A shape in a picture or a table: `3×4`, `3`, or `scalar` for no axes.
+
+    >>> brief((3, 4)), brief((3,)), brief(())
+    ('3×4', '3', 'scalar')
     """
     return "×".join(map(str, shape)) if shape else "scalar"
 
@@ -59,8 +68,11 @@ class Spec:
     def with_shape(self, shape: Shape) -> Spec:
         return Spec(shape, self.dtype)
 
+    def __str__(self) -> str:
+        return f"{show(self.shape)} {self.dtype}"
+
     def __repr__(self) -> str:
-        return f"Spec({show(self.shape)} {self.dtype})"
+        return f"Spec({self})"
 
 
 def promote(*specs: Spec) -> np.dtype[Any]:

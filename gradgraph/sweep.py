@@ -21,6 +21,7 @@ from .errors import MutationError
 from .mode import computing_for
 from .node import Vertex
 from .op import Part
+from .spec import show
 
 ndarray = np.ndarray
 _BIRTH = attrgetter("birth")
@@ -176,7 +177,7 @@ def _row_by_row(
         row = tuple(part[i] for part in g) if g.__class__ is tuple else g[i]
         each.append(op.pulls(row, out, args, saved, wanted))
     return [
-        None if not want else _stack([r[k] for r in each]) for k, want in enumerate(wanted)
+        None if each[0][k] is None else _stack([r[k] for r in each]) for k in range(len(wanted))
     ]
 
 
@@ -202,9 +203,7 @@ def _buffer(grads: dict[Vertex, Any], owned: set[Vertex], x: Vertex) -> Any:
     return grads[x]
 
 
-def _collect(
-    grads: dict[Vertex, Any], owned: set[Vertex], x: Vertex, c: Any, record: bool
-) -> None:
+def _collect(grads: dict[Vertex, Any], owned: set[Vertex], x: Vertex, c: Any, record: bool) -> None:
     """Add the cotangent c to what has arrived at x."""
     prior = grads[x]
     if prior is None:
@@ -239,18 +238,30 @@ def push(
             continue
         inputs = v.inputs
         arriving = [tangents.get(x) for x in inputs]
-        if all(t is None for t in arriving):
-            continue
-        if v._seen != sum(x.version for x in inputs):
+        if v._seen != (inputs[0].version if len(inputs) == 1 else sum(x.version for x in inputs)):
             raise _mutated(v)
         if record:
             with computing_for(v, "jvp"):
                 terms = op.pushes(arriving, _whole(v), inputs, v.saved)
                 tangents[v] = _total(terms, v._data)
+            continue
+        args = [x._data for x in inputs]
+        if op.plain:
+            out = v._data
+            total: Any = None
+            for t, rule in zip(arriving, op.jvps):  # noqa: B905  (speed)
+                if t is not None:
+                    term = rule(op, t, out, *args)
+                    total = term if total is None else total + term
+            tangents[v] = total if _fits(total, out) else _total([total], out)
         else:
-            terms = op.pushes(arriving, v._data, [x._data for x in inputs], v.saved)
-            tangents[v] = _total(terms, v._data)
+            tangents[v] = _total(op.pushes(arriving, v._data, args, v.saved), v._data)
     return tangents
+
+
+def _fits(c: Any, like: Any) -> bool:
+    """Whether c is already an array of the right shape and dtype."""
+    return c.__class__ is ndarray and c.dtype is like.dtype and c.shape == like.shape
 
 
 def _total(terms: list[Any], out: Any) -> Any:
@@ -296,11 +307,9 @@ def fit(c: Any, like: Any, rows: int = 0) -> Any:
 
 
 def _mutated(v: Vertex) -> MutationError:
-    changed = [x for x in v.inputs if x.version]
+    changed = dict.fromkeys(x for x in v.inputs if x.version)
     names = " or ".join(
-        f"{x.name or 'a tensor'} ({'×'.join(map(str, x._data.shape)) or 'scalar'},"
-        f" assigned {x.version} times)"
-        for x in changed
+        f"{x.name or 'a tensor'} ({show(x._data.shape)}, version {x.version})" for x in changed
     )
     where = f" in {v.scope}" if v.scope else ""
     return MutationError(

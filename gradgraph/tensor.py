@@ -229,10 +229,18 @@ class Tensor(Vertex):
                 seed = seed._data
         order = reach([self])
         grads = pull(order, [(self, seed)], create_graph)
-        for v in order:
-            g = grads.pop(v, None)
+        for v in grads:
+            if v._data.dtype.kind != "f":
+                raise DTypeError(
+                    "backward",
+                    f"{v.name or 'a tensor'} of {v._data.dtype} requires grad; derivatives need"
+                    " floats",
+                    "Make it with Tensor(array.astype(float), requires_grad=True).",
+                )
+        taken = {id(getattr(seed, "_data", seed))}
+        for v, g in grads.items():
             if g is not None:
-                _deposit(v, g, create_graph)
+                _deposit(v, g, create_graph, taken)
 
     def retain_grad(self) -> Tensor:
         """Ask `backward` to keep the gradient of this inner tensor too; returns self.
@@ -375,22 +383,22 @@ class Tensor(Vertex):
         return ops.absolute(self)
 
     def __eq__(self, other: Any) -> Any:
-        return np.equal(self._data, _raw(other))
+        return self._data == _raw(other)
 
     def __ne__(self, other: Any) -> Any:
-        return np.not_equal(self._data, _raw(other))
+        return self._data != _raw(other)
 
     def __lt__(self, other: Any) -> Any:
-        return np.less(self._data, _raw(other))
+        return self._data < _raw(other)
 
     def __le__(self, other: Any) -> Any:
-        return np.less_equal(self._data, _raw(other))
+        return self._data <= _raw(other)
 
     def __gt__(self, other: Any) -> Any:
-        return np.greater(self._data, _raw(other))
+        return self._data > _raw(other)
 
     def __ge__(self, other: Any) -> Any:
-        return np.greater_equal(self._data, _raw(other))
+        return self._data >= _raw(other)
 
     # The same ops as methods
 
@@ -520,14 +528,17 @@ def _not_one(what: str, t: Tensor) -> GradError:
     )
 
 
-def _deposit(v: Vertex, g: Any, tracked: bool) -> None:
-    """Add g to v.grad, which shares memory with nothing else."""
+def _deposit(v: Vertex, g: Any, tracked: bool, taken: set[int]) -> None:
+    """Add g to v.grad, which shares memory with nothing else: no array whose id is `taken`."""
     if v._grad is not None:
         g = v._grad + g if tracked else v._grad._data + g
-    if isinstance(g, Vertex):
+    if isinstance(g, Vertex) and g.op is not None:
+        if g._data.base is not None or id(g._data) in taken:
+            g = ops.multiply(g, 1.0)
+        taken.add(id(g._data))
         v._grad = g
         return
-    fresh = np.array(g)
+    fresh = np.array(_raw(g))
     v._grad = make(Tensor, fresh, None, (), (), 0, False, current())
 
 
@@ -570,9 +581,9 @@ def _numpy_functions() -> None:
     for op in Op.registry.values():
         if isinstance(op.ufunc, np.ufunc):
             _UFUNCS[op.ufunc] = getattr(ops, op.name)
-    for name in (
-        "sum mean max reshape transpose swapaxes moveaxis broadcast_to concatenate stack"
-    ).split():
+    for name in ("sum", "mean", "max"):
+        _FUNCTIONS[getattr(np, name)] = _reduction(name)
+    for name in ("reshape transpose swapaxes moveaxis broadcast_to concatenate stack").split():
         _FUNCTIONS[getattr(np, name)] = getattr(ops, name)
     _FUNCTIONS[np.where] = ops.where
     _FUNCTIONS[np.pad] = ops.pad
@@ -580,6 +591,20 @@ def _numpy_functions() -> None:
         _FUNCTIONS[shape_only] = _on_values(shape_only)
     for constant in (np.zeros_like, np.ones_like):
         _FUNCTIONS[constant] = _on_values(constant)
+
+
+def _reduction(name: str) -> Callable[..., Any]:
+    """Our function called as numpy's, which has other arguments after `axis` (dtype, out)."""
+
+    def reduce(a: Any, axis: Any = None, *rest: Any, keepdims: bool = False, **options: Any) -> Any:
+        if rest or options:
+            raise TypeError(
+                f"np.{name} of a tensor takes axis and keepdims only. For another dtype use"
+                " .astype first; there is no out=."
+            )
+        return getattr(ops, name)(a, axis, keepdims)
+
+    return reduce
 
 
 def _on_values(function: Any) -> Callable[..., Any]:

@@ -3,7 +3,8 @@
 Each differentiates with respect to fresh aliases of its arguments, so nested derivatives never
 confuse whose tangent is whose. A result is itself recorded whenever it depends on a tracked
 tensor other than those aliases, closures included; `no_grad` turns that off. Arrays in, arrays
-out; if any operand is a tensor, the results are tensors.
+out; if any operand is a tensor, the results are tensors. A tracked tensor that the function closes
+over counts as an operand: an array could not remember it, and an outer derivative would miss it.
 """
 
 from __future__ import annotations
@@ -34,13 +35,26 @@ def _aliases(name: str, xs: Sequence[Any]) -> list[Tensor]:
             raise DTypeError(
                 name,
                 f"argument {i} is {data.dtype}; only floats have derivatives",
-                "Convert it: x.astype(float)." if data.dtype.kind in "biu" else "Use floats.",
+                "Write 2.0 instead of 2, or convert with .astype(float)."
+                if data.dtype.kind in "biu"
+                else "Use floats.",
             )
         with enable_grad():
             fresh = ops.alias(x) if tracked else leaf(Tensor, data, True)
         fresh.name = getattr(x, "name", None)
         result.append(fresh)
     return result
+
+
+def _track(aliases: Sequence[Vertex], on: bool) -> None:
+    """Let aliases that are leaves count as tracked, or no more.
+
+    They count while their operator runs. Its result may be part of a graph that outlives it, and
+    whoever differentiates that graph must not take them for leaves that somebody waits for.
+    """
+    for v in aliases:
+        if v.op is None:
+            v.requires_grad = on
 
 
 def _recorded(order: Sequence[Vertex], aliases: Sequence[Vertex], extra: Sequence[Any]) -> bool:
@@ -75,7 +89,9 @@ def _pull_to(
     as_tensor: bool,
 ) -> list[Any]:
     """Cotangents of the aliases."""
+    _track(aliases, True)
     everything = reach(outputs, stop=aliases)
+    _track(aliases, False)
     record = _recorded(everything, aliases, cotangents)
     order = downstream(everything, aliases)
     order += [v for v in aliases if v not in set(order)]
@@ -91,7 +107,13 @@ def _pull_to(
     finally:
         for v in aliases:
             v.retains = False
-    return [_give(grads[v], v, as_tensor, cotangents) for v in aliases]
+    as_tensor = as_tensor or record
+    given = list(cotangents)
+    results = []
+    for v in aliases:
+        results.append(_give(grads[v], v, as_tensor, given))
+        given.append(grads[v])  # two arguments may have got one and the same array
+    return results
 
 
 def _run(f: Function, args: Sequence[Any]) -> Any:
@@ -99,15 +121,22 @@ def _run(f: Function, args: Sequence[Any]) -> Any:
         return f(*args)
 
 
+def _checked(name: str, out: Any) -> Any:
+    """A function's result, if it is one tensor, array or number."""
+    if isinstance(out, Vertex | np.ndarray | np.generic | bool | int | float):
+        return out
+    raise GradError(
+        name,
+        f"the function returned {'None' if out is None else f'a {type(out).__name__}'}, not a"
+        " tensor",
+        "Does it lack a return?"
+        if out is None
+        else "Return one tensor; for several results use gg.vjp or gg.jvp.",
+    )
+
+
 def _any_tensor(xs: Sequence[Any]) -> bool:
     return any(isinstance(x, Vertex) for x in xs)
-
-
-def _value(out: Any, as_tensor: bool, x: Vertex | None = None) -> Any:
-    """A function's result as the caller gets it."""
-    if not isinstance(out, Vertex):
-        return leaf(Tensor, np.array(out)) if as_tensor else np.array(out)
-    return out if as_tensor else np.array(out._data)
 
 
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -141,7 +170,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         args = list(xs)
         for i, fresh in zip(places, aliases, strict=True):
             args[i] = fresh
-        out = _run(lambda *a: f(*a, **kwargs), args)
+        out = _checked("grad", _run(lambda *a: f(*a, **kwargs), args))
         as_tensor = _any_tensor(xs)
         if np.size(out._data if isinstance(out, Vertex) else out) != 1:
             raise GradError(
@@ -162,16 +191,13 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 def _outer(out: Any, aliases: Sequence[Vertex], as_tensor: bool) -> Any:
     """A result without the aliases: untracked if it depends on nothing else that is tracked."""
-    if not isinstance(out, Vertex) or not as_tensor:
-        return _value(out, as_tensor)
-    if not out.requires_grad:
+    if not isinstance(out, Vertex):
+        return leaf(Tensor, np.array(out)) if as_tensor else np.array(out)
+    if _recorded(reach([out], stop=aliases), aliases, []):
         return out
-    everything = reach([out], stop=aliases)
-    own = set(aliases)
-    outside = any(v.op is not None for v in aliases if v in set(everything)) or any(
-        v.op is None and v not in own for v in everything
-    )
-    return out if outside and current().record else leaf(Tensor, out._data)
+    if not as_tensor:
+        return np.array(out._data)
+    return leaf(Tensor, out._data)
 
 
 def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -192,7 +218,7 @@ def grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 def _outputs(name: str, out: Any) -> tuple[list[Any], bool]:
     several = isinstance(out, tuple | list)
-    return (list(out) if several else [out]), several
+    return [_checked(name, o) for o in (out if several else [out])], several
 
 
 def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
@@ -241,6 +267,7 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
         return grads[0] if len(grads) == 1 else tuple(grads)
 
     shown = tuple(_outer(o, aliases, as_tensor) for o in outs)
+    _track(aliases, False)
     return (shown if several else shown[0]), pull_back
 
 
@@ -283,7 +310,9 @@ def jvp(f: Function, xs: Any, ts: Any) -> tuple[Any, Any]:
     as_tensor = _any_tensor([*xs, *ts])
     heads = [o for o in outs if isinstance(o, Vertex)]
     everything = reach(heads, stop=aliases)
+    _track(aliases, False)
     record = _recorded(everything, aliases, ts)
+    as_tensor = as_tensor or record
     if not record:
         seeds = [(v, getattr(t, "_data", t)) for v, t in seeds]
     tangents = push(downstream(everything, aliases), seeds, record)
@@ -318,15 +347,23 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
     """
 
     def result(*xs: Any, **kwargs: Any) -> Any:
+        if not -len(xs) <= argnums < len(xs):
+            raise GradError(
+                "jacobian",
+                f"argnums={argnums} but the function was called with {len(xs)} arguments",
+                "Pass the argument by position.",
+            )
         (fresh,) = _aliases("jacobian", [xs[argnums]])
         args = list(xs)
         args[argnums] = fresh
-        out = _run(lambda *a: f(*a, **kwargs), args)
+        out = _checked("jacobian", _run(lambda *a: f(*a, **kwargs), args))
         as_tensor = _any_tensor(xs)
         if not isinstance(out, Vertex):
             out = leaf(Tensor, np.array(out))
         everything = reach([out], stop=[fresh])
+        _track([fresh], False)
         record = _recorded(everything, [fresh], [])
+        as_tensor = as_tensor or record
         order = downstream(everything, [fresh])
         shape = (*out.shape, *fresh.shape)
         rows = None

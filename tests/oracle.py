@@ -134,9 +134,7 @@ def pull(output, cotangent, leaves):
         g = grads.get(id(n), 0.0)
         for parent, slope in n.parents:
             grads[id(parent)] = grads.get(id(parent), 0.0) + g * slope
-    return [
-        np.array([grads.get(id(n), 0.0) for n in a.ravel()]).reshape(a.shape) for a in leaves
-    ]
+    return [np.array([grads.get(id(n), 0.0) for n in a.ravel()]).reshape(a.shape) for a in leaves]
 
 
 def push(output, tangents, leaves):

@@ -40,8 +40,13 @@ def pad_spatial(x: Array, padding: Pairs, value: Any = 0) -> Array:
         return x
     shape = [n + b + a for n, (b, a) in zip(x.shape[1:-1], padding, strict=True)]
     out = np.full((len(x), *shape, x.shape[-1]), value, x.dtype)
-    to = [slice(max(b, 0), b + n + min(a, 0)) for n, (b, a) in zip(x.shape[1:-1], padding, strict=True)]
-    of = [slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape[1:-1], padding, strict=True)]
+    to = [
+        slice(max(b, 0), b + n + min(a, 0))
+        for n, (b, a) in zip(x.shape[1:-1], padding, strict=True)
+    ]
+    of = [
+        slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape[1:-1], padding, strict=True)
+    ]
     out[(slice(None), *to)] = x[(slice(None), *of)]
     return out
 
@@ -145,16 +150,12 @@ def conv_input(
     if groups > 1:
         out = np.empty((len(g), *size, c * groups), dtype)
         for xs, ws, ys in _split(groups, out, w, g):
-            out[..., xs] = conv_input(
-                g[..., ys], w[..., ws], size, stride, padding, dilation, 1
-            )
+            out[..., xs] = conv_input(g[..., ys], w[..., ws], size, stride, padding, dilation, 1)
         return out
     if prod(stride) == 1:
         span = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         around = tuple((s - b, s - a) for s, (b, a) in zip(span, padding, strict=True))
-        flipped = np.ascontiguousarray(
-            w[(slice(None, None, -1),) * len(kernel)].swapaxes(-1, -2)
-        )
+        flipped = np.ascontiguousarray(w[(slice(None, None, -1),) * len(kernel)].swapaxes(-1, -2))
         return conv(g, flipped, stride, around, dilation, 1)
     padded = [n + b + a for n, (b, a) in zip(size, padding, strict=True)]
     image = np.zeros((len(g), *padded, c), dtype)
@@ -273,9 +274,7 @@ def pick(x: Array, winner: Array, kernel: Ints, stride: Ints, padding: Pairs) ->
     return out
 
 
-def place(
-    g: Array, winner: Array, size: Ints, kernel: Ints, stride: Ints, padding: Pairs
-) -> Array:
+def place(g: Array, winner: Array, size: Ints, kernel: Ints, stride: Ints, padding: Pairs) -> Array:
     """Transpose of `pick`: each g added at the pixel that won, in a (N, *size, C) image."""
     padded = tuple(n + b + a for n, (b, a) in zip(size, padding, strict=True))
     apart = all(s >= k for s, k in zip(stride, kernel, strict=True))

@@ -106,9 +106,9 @@ class Conv(_Convolution):
         if c != per * self.groups:
             raise ShapeError(
                 "conv",
-                f"x has {c} channels but w expects {per * self.groups} (w is {show(w.shape)}, so"
-                f" groups={self.groups} needs C_in = {per * self.groups})",
-                f"x is {show(x.shape)}; are its channels last?"
+                f"x has {c} channels but w expects {per * self.groups} (x is {show(x.shape)}; w is"
+                f" {show(w.shape)}, so groups={self.groups} needs C_in = {per * self.groups})",
+                "Are the channels of x last?"
                 if per * self.groups in x.shape[1:-1]
                 else "Did you swap two layers?",
             )
@@ -241,9 +241,7 @@ def _positions(op: str, size: Ints, kernel: Ints, geometry: Any) -> Shape:
                 f" {n}{padded}",
                 'Use padding="same", a smaller kernel, or pool less before.',
             )
-    return kernels.out_shape(
-        size, kernel, geometry.stride, geometry.padding, geometry.dilation
-    )
+    return kernels.out_shape(size, kernel, geometry.stride, geometry.padding, geometry.dilation)
 
 
 def _draw_geometry(draw: Draw) -> tuple[tuple[Ints, Pairs, Ints, int], Ints, Ints, int, int, int]:

@@ -56,7 +56,7 @@ class Custom(Op):
     ) -> list[Any]:
         if self.jvp is None:
             raise self._missing("jvp", "`jvp(tangents, out, *xs)`, the tangent of the result")
-        filled = [np.zeros(x.shape) if t is None else t for t, x in zip(tangents, args, strict=True)]
+        filled = [np.zeros_like(x) if t is None else t for t, x in zip(tangents, args, strict=True)]
         t = self.jvp(filled, out, *args)
         if np.shape(t) != out.shape:
             raise GradError(

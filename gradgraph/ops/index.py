@@ -45,7 +45,7 @@ class Getitem(Op):
         zeros = [np.zeros(i.shape, i.dtype) for i in indices]
         try:
             return Spec.of(stand_in[_index(self.pattern, zeros)])
-        except IndexError as error:
+        except (IndexError, ValueError) as error:
             raise _bad_index(x.shape, error) from None
 
     def reference(self, x: Any, *indices: Any) -> Any:
@@ -57,7 +57,7 @@ class Getitem(Op):
         return out
 
     def _explain(self, error: Exception, args: Any) -> Exception:
-        if isinstance(error, IndexError):
+        if isinstance(error, IndexError | ValueError):
             return _bad_index(args[0].shape, error)
         return error
 
@@ -141,9 +141,16 @@ def _places(shape: Shape, pattern: Pattern, indices: Any) -> Any:
 
 
 def _bad_index(shape: Shape, error: Exception) -> IndexingError:
-    return IndexingError(
-        "getitem", f"x is {show(shape)}: {error}", "Indices of an axis of length n run from -n to n-1."
-    )
+    text = str(error)
+    if "too many" in text:
+        fix = f"Give at most {len(shape)} indices; None adds an axis."
+    elif "boolean" in text:
+        fix = "A mask has the shape of the axes that it stands for."
+    elif "out of bounds" in text:
+        fix = "Indices of an axis of length n run from -n to n-1."
+    else:
+        fix = "Index as in numpy."
+    return IndexingError("getitem", f"x is {show(shape)}: {text}", fix)
 
 
 def _show_item(item: Any) -> str:
@@ -208,9 +215,8 @@ def getitem(x: Any, index: Any) -> Any:
 
 
 def _as_index(item: Any) -> Any:
-    data = item._data if isinstance(item, Vertex) else item
-    array = np.asarray(data)
-    if array.size == 0 and isinstance(data, list):
+    array = np.asarray(item._data if isinstance(item, Vertex) else item)
+    if array.size == 0 and isinstance(item, list):
         array = array.astype(np.intp)
     if array.dtype.kind not in "iub":
         raise IndexingError(
@@ -218,4 +224,4 @@ def _as_index(item: Any) -> Any:
             f"an index is an array of {array.dtype}; only integers and booleans can index",
             "Convert it with .astype(int), or compare to get a boolean mask.",
         )
-    return array
+    return item if isinstance(item, Vertex) else array

@@ -32,14 +32,16 @@ class _Loss(Op, abstract=True):
 
     def _each(self, g: Any, count: int) -> Any:
         """Cotangent of each item's loss."""
-        return g / max(count, 1) if self.reduction == "mean" else g
+        return g * (1.0 / max(count, 1)) if self.reduction == "mean" else g
 
     def _reduced(self, out: Any) -> Any:
         """The definition of the reduction on an array of scalars."""
         if self.reduction == "none":
             return out
         total = scalar.total(out.ravel())
-        return np.asarray(total * (1.0 / out.size) if self.reduction == "mean" else total, object)
+        reduced = scalar.empty(())
+        reduced[()] = total * (1.0 / out.size) if self.reduction == "mean" else total
+        return reduced
 
     def _spec(self, shape: tuple[int, ...], dtype: Any) -> Spec:
         if self.reduction == "none":

@@ -11,7 +11,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, axes_of
+from ..spec import Shape, Spec, axes_of, show
 from .elementwise import mask
 from .shape import broadcast_to, reshape
 
@@ -39,9 +39,7 @@ class Reduce(Op, abstract=True):
     def _spread(self, g: Any, out: Any, x: Any) -> Any:
         """g, shaped like the result (extra leading axes allowed), broadcast to the shape of x."""
         lead = g.shape[: g.ndim - out.ndim]
-        return broadcast_to(
-            reshape(g, lead + self._folded(x.shape, keepdims=True)), lead + x.shape
-        )
+        return broadcast_to(reshape(g, lead + self._folded(x.shape, keepdims=True)), lead + x.shape)
 
     def _count(self, x: Any) -> int:
         return prod(x.shape[a] for a in self.axis)
@@ -98,7 +96,7 @@ class Mean(Reduce):
         return np.mean(x, axis=self.axis, keepdims=self.keepdims)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return self._spread(g / self._count(x), out, x)
+        return self._spread(g * (1.0 / self._count(x)), out, x)  # the count may overflow float16
 
     def _dtype(self, x: Spec) -> Any:
         return x.dtype if x.dtype.kind in "fc" else np.dtype(float)
@@ -153,7 +151,7 @@ class Max(Reduce):
 
 
 def _empty(name: str, x: Spec, fix: str) -> ShapeError:
-    return ShapeError(name, f"x is {x} and the axes that are folded hold no elements", fix)
+    return ShapeError(name, f"x is {show(x.shape)} and the folded axes hold no elements", fix)
 
 
 def _nonempty(cls: type[Reduce], draw: Draw, values: Any) -> Any:

@@ -67,10 +67,9 @@ class Reshape(Rearrange):
 
 
 def _reshape_fix(shape: Shape, target: Shape) -> str:
-    rest = prod(shape[1:])
-    if len(target) > 1 and shape and rest and prod(shape) % shape[0] == 0:
-        return f"To flatten all but the first axis, use reshape({shape[0]}, {rest})."
-    return "Use -1 for one axis to have its length computed."
+    if len(shape) > 2 and len(target) > 1:
+        return f"To flatten all but the first axis, use reshape({shape[0]}, {prod(shape[1:])})."
+    return f"Choose lengths whose product is {prod(shape)}, or -1 for one of them."
 
 
 class Transpose(Rearrange):
@@ -158,14 +157,14 @@ class Pad(Rearrange):
 
     def forward(self, x: Any) -> Any:
         inside = tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
-        out = np.full([b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], self.value, x.dtype)
+        out = np.full(
+            [b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], self.value, x.dtype
+        )
         out[inside] = x
         return out
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return g[
-            tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
-        ]
+        return g[tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))]
 
     def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
         return Pad.of(self.width)(t)
@@ -286,7 +285,16 @@ def reshape(x: Any, *shape: Any) -> Any:
     (2, 3)
     """
     target = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-    return Reshape.of(tuple(int(n.__index__()) for n in target))(x)
+    try:
+        lengths = tuple(int(n.__index__()) for n in target)
+    except AttributeError:
+        raise ShapeError(
+            "reshape", f"shape {target} is not made of integers", "Pass ints."
+        ) from None
+    op = Reshape.of(lengths)
+    if lengths and min(lengths) < -1:  # numpy takes these for -1
+        op.spec(Spec.of(np.asarray(getattr(x, "_data", x))))
+    return op(x)
 
 
 def transpose(x: Any, axes: Any = None) -> Any:
@@ -311,7 +319,8 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     (4, 3, 2)
     """
     axes = list(range(x.ndim))
-    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    i, j = (axes_of("swapaxes", a, x.ndim)[0] for a in (axis1, axis2))
+    axes[i], axes[j] = axes[j], axes[i]
     return Transpose.of(tuple(axes))(x)
 
 
@@ -329,7 +338,10 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     """
     ndim = x.ndim
     pairs = [
-        [axes_of("moveaxis", a, ndim)[0] + ndim for a in (s if isinstance(s, tuple | list) else [s])]
+        [
+            axes_of("moveaxis", a, ndim)[0] + ndim
+            for a in (s if isinstance(s, tuple | list) else [s])
+        ]
         for s in (source, destination)
     ]
     if len(pairs[0]) != len(pairs[1]) or any(len(set(p)) < len(p) for p in pairs):
@@ -390,7 +402,7 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
 
 
 def concatenate(xs: Any, axis: int = 0) -> Any:
-    """Tensors or arrays one after the other along an axis.
+    """Tensors or arrays one after the other along an axis; flattened if the axis is None.
 
     Raises:
         ShapeError: if there are none, or another axis differs.
@@ -402,6 +414,8 @@ def concatenate(xs: Any, axis: int = 0) -> Any:
     if not xs:
         raise ShapeError("concatenate", "there is nothing to concatenate", "Pass at least one.")
     xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in xs]
+    if axis is None:
+        xs, axis = [reshape(x, -1) for x in xs], 0
     return Concatenate.of(axes_of("concatenate", axis, xs[0].ndim)[0])(*xs)
 
 
@@ -418,5 +432,11 @@ def stack(xs: Any, axis: int = 0) -> Any:
     if not xs:
         raise ShapeError("stack", "there is nothing to stack", "Pass at least one.")
     at = axes_of("stack", axis, xs[0].ndim + 1)[0] + xs[0].ndim + 1
+    if any(x.shape != xs[0].shape for x in xs):
+        raise ShapeError(
+            "stack",
+            f"the parts are {', '.join(show(x.shape) for x in xs)}, and must have one shape",
+            "Use concatenate for parts of different lengths.",
+        )
     rows = [reshape(x, (*x.shape[:at], 1, *x.shape[at:])) for x in xs]
     return concatenate(rows, at)
