@@ -1,0 +1,225 @@
+"""Module: a function with parameters, whose ops know which part of the network they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import DomainError, DTypeError, GradError, ShapeError
+from ..mode import scope
+from ..spec import brief, show
+from ..tensor import Array, Tensor
+
+_CALLER: ContextVar[Module | None] = ContextVar("gradgraph_caller", default=None)
+
+
+class Module:
+    """A part of a network: attributes hold its state and its parts, `forward` computes.
+
+    An attribute that is a leaf Tensor is state: a parameter if it requires grad, a buffer if not.
+    An attribute that is a Module is a child; lists, tuples and dicts of these count too. Names
+    that begin with an underscore are left out. What is shared is found once, under its first name.
+
+    Calling a module opens a scope around `forward`, named as its caller names it: a vertex made
+    in `self.features.conv1` of a `Net` has the scope `net.features.conv1` (the class, in lower
+    case, where no module is the caller).
+
+    Attributes:
+        training: what `train` and `eval` set; for layers that behave differently in use.
+
+    >>> import gradgraph as gg
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope = gg.Tensor(2.0, requires_grad=True, name="slope")
+    ...
+    ...     def forward(self, x):
+    ...         return self.slope * x
+    >>> line = Line()
+    >>> y = line(3.0)
+    >>> y.item(), y.scope, [name for name, _ in line.named_parameters()]
+    (6.0, 'line', ['slope'])
+    """
+
+    training: bool = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; every subclass defines it."""
+        raise GradError(
+            type(self).__name__,
+            "the module has no forward, so it computes nothing",
+            "Add `def forward(self, x)` to the class.",
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        caller = _CALLER.get()
+        path = None if caller is None else caller._path_to(self)
+        token = _CALLER.set(self)
+        try:
+            with scope(path or type(self).__name__.lower()):
+                return self.forward(*args, **kwargs)
+        finally:
+            _CALLER.reset(token)
+
+    # Its parts
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module (its name is empty) and all below it, with dotted names, each once."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [("", self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+                children = [(k, v) for k, v in module._held() if isinstance(v, Module)]
+                stack.extend((_join(name, k), v) for k, v in reversed(children))
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """The leaves that require grad, with dotted names, each once."""
+        return ((name, t) for name, t in self._state() if t.requires_grad)
+
+    def parameters(self) -> Iterator[Tensor]:
+        """The leaves that require grad: what an optimiser changes."""
+        return (t for _, t in self.named_parameters())
+
+    # What can be done to all of them
+
+    def zero_grad(self) -> None:
+        """Forget every parameter's gradient."""
+        for p in self.parameters():
+            p.grad = None
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` here and in all modules below; returns self."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self) -> Self:
+        """The same as `train(False)`."""
+        return self.train(False)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all state, parameters and buffers, as plain arrays by dotted name.
+
+        >>> from gradgraph import nn
+        >>> sorted(nn.Linear(2, 3, rng=0).state_dict())
+        ['b', 'w']
+        """
+        return {name: t.numpy() for name, t in self._state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Assign the arrays to the state of the same names; all of them, or none.
+
+        Args:
+            state: dotted name → array, as `state_dict` gives it.
+
+        Raises:
+            DomainError: if names are missing or unknown.
+            ShapeError: if an array has another shape than the state.
+        """
+        own = dict(self._state())
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unknown:
+            problems = [f"lacks {', '.join(missing)}"] if missing else []
+            problems += [f"has the unknown {', '.join(unknown)}"] if unknown else []
+            raise DomainError(
+                "load_state_dict",
+                f"the state {' and '.join(problems)}",
+                f"Pass what state_dict() of another {type(self).__name__} returned.",
+            )
+        arrays = {name: np.asarray(getattr(v, "_data", v)) for name, v in state.items()}
+        for name, t in own.items():
+            if arrays[name].shape != t.shape:
+                raise ShapeError(
+                    "load_state_dict",
+                    f"{name} is {show(arrays[name].shape)} in the state, but {show(t.shape)} in"
+                    f" this {type(self).__name__}",
+                    "Build the module with the sizes that the state was saved from.",
+                )
+        for name, t in own.items():
+            t.assign(arrays[name])
+
+    # How it reads
+
+    def extra_repr(self) -> str:
+        """What the representation says of this module beside its class and its state."""
+        return ""
+
+    def __repr__(self) -> str:
+        seen: set[int] = set()
+        lines = []
+        for name, module in self.named_modules():
+            depth = name.count(".") + 1 if name else 0
+            lines.append("  " * depth + module._line(name.rpartition(".")[2], seen))
+        return "\n".join(lines)
+
+    def _line(self, name: str, seen: set[int]) -> str:
+        """Its name, class and settings, its own state with shapes, and the count of parameters."""
+        head = f"{type(self).__name__}({self.extra_repr()})"
+        state = [(k, v) for k, v in self._held() if isinstance(v, Tensor)]
+        shapes = ", ".join(f"{k} {brief(v.shape)}" for k, v in state)
+        count = sum(p.size for p in self.parameters())
+        parts = [f"{name}: {head}" if name else head, shapes, _counted(count) if count else ""]
+        return "  ".join(part for part in parts if part)
+
+    # What it holds
+
+    def _held(self) -> Iterator[tuple[str, Any]]:
+        """The state and the children among the attributes, lists and dicts opened."""
+        stack = [(k, v) for k, v in reversed(vars(self).items()) if not k.startswith("_")]
+        opened: set[int] = set()
+        while stack:
+            name, value = stack.pop()
+            if isinstance(value, Module) or (isinstance(value, Tensor) and value.op is None):
+                yield name, value
+            elif isinstance(value, list | tuple | dict) and id(value) not in opened:
+                opened.add(id(value))
+                items = value.items() if isinstance(value, dict) else enumerate(value)
+                stack.extend((f"{name}.{k}", v) for k, v in reversed(list(items)))
+
+    def _state(self) -> Iterator[tuple[str, Tensor]]:
+        """The leaf tensors here and below, with dotted names, each once."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in module._held():
+                if isinstance(value, Tensor) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield _join(path, name), value
+
+    def _path_to(self, module: Module) -> str | None:
+        """How this module names the other one, or None if it does not hold it."""
+        for name, value in vars(self).items():
+            if value is module and not name.startswith("_"):
+                return name
+        return next((name for name, held in self.named_modules() if held is module), None)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} parameter{'' if count == 1 else 's'}"
+
+
+def parameter(value: Array, name: str) -> Tensor:
+    """A leaf that requires grad, made of float32 numbers, as layers hold them.
+
+    Raises:
+        DTypeError: if the values are no numbers.
+
+    >>> parameter(np.zeros(2), "b")
+    Tensor([0., 0.], dtype=float32, name='b', requires_grad=True)
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu":
+        raise DTypeError("parameter", f"{name} is {array.dtype}, not numbers", "Pass floats.")
+    return Tensor(array.astype(np.float32), requires_grad=True, name=name)

@@ -1,0 +1,184 @@
+"""The command line, and the main job."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import gradgraph as gg
+from gradgraph import cli, data, nn
+
+
+@pytest.fixture
+def few_digits(monkeypatch):
+    """300 digits of each run instead of 4,000, and 1,000 of them held out."""
+    images, labels = data.mnist_5k()
+    part = np.random.default_rng(0).permutation(5000)[:1300]
+    monkeypatch.setattr(data, "mnist_5k", lambda: (images[part], labels[part]))
+
+
+def without_times(text):
+    return re.sub(r"[\d,.]+ (images/s|s of training)", "", text)
+
+
+def test_demo_trains_reports_and_draws(few_digits, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert cli.main(["demo", "--epochs", "2", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "300 to learn from, 1,000 held out" in text
+    assert re.search(r"epoch  2/2  loss \d\.\d{4}  accuracy +\d+\.\d%  [\d,]+ images/s", text)
+    assert re.search(r"seed 0: test accuracy \d+\.\d% on 1,000 held-out digits", text)
+    for name in ("graph", "flow"):
+        path = out / f"{name}.svg"
+        assert f"{name}: {path}" in text
+        svg = path.read_text(encoding="utf-8")
+        assert svg.lstrip().startswith("<")
+        assert "conv1" in svg
+    graph, flow = (out / f"{name}.svg" for name in ("graph", "flow"))
+    assert "∂" not in graph.read_text(encoding="utf-8")
+    assert "∂" in flow.read_text(encoding="utf-8")
+
+
+def test_each_step_has_its_own_gradient():
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((120, 28, 28, 1), np.float32), rng.integers(0, 10, 120)
+    net = nn.LeNet(rng=0)
+    changes = []
+    for step in cli.train(net, images, labels, epochs=2, rng=rng):
+        seen = {name: p.grad.numpy() for name, p in net.named_parameters()}
+        net.zero_grad()
+        step.loss.backward()
+        for name, p in net.named_parameters():
+            assert np.array_equal(p.grad.data, seen[name])
+        changes.append((step.images, step.epoch, step.ends_epoch))
+    epoch = [(50, False), (50, False), (20, True)]
+    assert changes == [(n, e, end) for e in (0, 1) for n, end in epoch]
+
+
+def test_the_same_seed_gives_the_same_numbers(few_digits, tmp_path, capsys):
+    texts = []
+    for seed in ("3", "3", "4"):
+        assert cli.main(["demo", "--epochs", "1", "--seed", seed, "--out", str(tmp_path)]) == 0
+        texts.append(without_times(capsys.readouterr().out))
+    assert texts[0] == texts[1]
+    assert texts[0].replace("seed 3", "") != texts[2].replace("seed 4", "")
+
+
+def test_accuracy_is_the_share_of_right_answers_and_records_nothing():
+    class Names(nn.Module):
+        def __init__(self):
+            self.w = gg.Tensor(np.eye(3), requires_grad=True)
+
+        def forward(self, x):
+            y = x @ self.w
+            assert not y.requires_grad
+            return y
+
+    answers = np.eye(3)[np.arange(1200) % 3]
+    labels = np.where(np.arange(1200) < 300, 2, np.arange(1200) % 3)
+    assert cli.accuracy(Names(), answers, labels) == 1000 / 1200
+
+
+def test_several_seeds_have_a_mean_and_a_worst(few_digits, tmp_path, capsys):
+    assert cli.main(["demo", "--epochs", "1", "--seeds", "0", "1", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    shares = [float(s) for s in re.findall(r"test accuracy ([\d.]+)%", text)]
+    mean, worst = re.search(r"mean of 2 seeds ([\d.]+)%, worst ([\d.]+)%", text).groups()
+    assert len(shares) == 2
+    assert abs(float(mean) - sum(shares) / 2) < 0.06
+    assert float(worst) == min(shares)
+
+
+def test_a_terminal_gets_a_live_bar(few_digits, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.main(["demo", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"epoch 1/1: 100%.*loss \d\.\d+, accuracy \d+\.\d%", text)
+    assert " images/s" in text
+
+
+def test_without_helpers_a_terminal_gets_lines(few_digits, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    assert cli.main(["demo", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    assert "epoch  1/1" in capsys.readouterr().out
+
+
+def test_without_a_layout_engine_the_run_still_succeeds(few_digits, tmp_path, capsys, monkeypatch):
+    def none(*args, **kwargs):
+        raise gg.MissingExtraError("draw", "there is no engine", "Install one.")
+
+    from gradgraph import viz
+
+    monkeypatch.setattr(viz.Drawing, "save", none)
+    assert cli.main(["demo", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    assert "no pictures: there is no engine. Install one." in capsys.readouterr().out
+
+
+def test_missing_digits_are_one_line_and_a_failure(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(data, "find_spec", lambda name: None)
+    assert cli.main(["demo", "--out", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert 'pip install "gradgraph-engine[train]"' in error
+
+
+def test_a_folder_that_cannot_be_made_is_a_failure(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["demo", "--out", str(tmp_path / "file")]) == 1
+    assert "file" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(data, "mnist_5k", interrupt)
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "required: command"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["demo", "--epochs", "0"], "'0' is no int ≥ 1"),
+        (["demo", "--seed", "-1"], "'-1' is no int ≥ 0"),
+        (["demo", "--seed", "1", "--seeds", "2"], "not allowed with"),
+    ],
+)
+def test_wrong_usage_is_explained(arguments, words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_it_runs_as_a_module():
+    run = subprocess.run(
+        [sys.executable, "-m", "gradgraph", "demo", "--help"], capture_output=True, text=True
+    )
+    assert run.returncode == 0
+    assert "--seeds" in run.stdout
+
+
+def test_importing_the_package_imports_no_training():
+    code = (
+        "import sys, gradgraph; names = 'nn optim data cli viz'.split();"
+        "print([n for n in [*('gradgraph.' + n for n in names), 'tqdm'] if n in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.strip() == "[]", run.stderr
+
+
+@pytest.mark.slow
+def test_the_main_job_reaches_its_bar(tmp_path, capsys):
+    assert cli.main(["demo", "--out", str(tmp_path)]) == 0
+    (share,) = re.findall(r"test accuracy ([\d.]+)%", capsys.readouterr().out)
+    assert float(share) >= 96

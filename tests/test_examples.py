@@ -1,0 +1,95 @@
+"""Every example runs, and says what it promises."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(name):
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples" / f"{name}.py")],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_scalar_network_learns_xor():
+    text = run("scalar_network")
+    losses = [float(x) for x in re.findall(r"loss ([\d.]+)", text)]
+    assert losses[-1] < 0.01 < losses[0]
+    pairs = re.findall(r"= ([01])   network says ([\d.]+)", text)
+    assert len(pairs) == 4
+    assert all(round(float(guess)) == int(truth) for truth, guess in pairs)
+
+
+def test_tour_agrees_with_the_chapter():
+    text = run("tour_1d_cnn")
+    assert "conv → relu → reshape → matmul → squared_error" in text
+    differences = [float(x) for x in re.findall(r"greatest difference: (\S+)", text)]
+    assert len(differences) == 2
+    assert max(differences) < 1e-12
+
+
+def test_small_digits_are_learned():
+    (share,) = re.findall(r"test accuracy ([\d.]+)%", run("train_digits_small"))
+    assert float(share) > 93
+
+
+def test_unfolding_shows_the_shared_weights():
+    text = run("unfold")
+    assert "conv: 1 op on tensors, 81 add and 81 multiply on scalars" in text
+    assert "9 shared weights, each used 9 times" in text
+    assert "225 weights" in text
+
+
+def test_custom_ops():
+    text = run("custom_op")
+    assert "second slope  [0.1966 0.25   0.105 ]" in text
+    assert re.search(r"slope +\[1\.5 0\. +6\. \]", text)
+    assert "class Forgotten: argument 'x' has no vjp_x" in text
+
+
+def test_every_example_is_tested():
+    source = Path(__file__).read_text(encoding="utf-8")
+    for path in (ROOT / "examples").glob("*.py"):
+        assert f'run("{path.stem}")' in source, path.name
+
+
+def blocks(language):
+    """The fenced blocks of the README, each with the line before it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"([^\n]*)\n```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_readme_says_what_happens():
+    source = "\n".join(code for _, code in blocks("python"))
+    test = doctest.DocTestParser().get_doctest(source, {}, "README.md", "README.md", 0)
+    assert len(test.examples) > 15
+    said = []
+    doctest.DocTestRunner().run(test, out=said.append)
+    assert not said, "".join(said)
+
+
+def test_the_readme_marks_its_two_commands():
+    commands = {before: code for before, code in blocks("sh") if before.startswith("<!-- ci:")}
+    assert set(commands) == {"<!-- ci: demo -->", "<!-- ci: tests -->"}
+    assert "python -m gradgraph demo" in commands["<!-- ci: demo -->"]
+    assert "python -m pytest" in commands["<!-- ci: tests -->"]
+
+
+def test_nothing_installs_the_package_of_another_owner():
+    for path in [ROOT / "README.md", *ROOT.glob("gradgraph/**/*.py"), *ROOT.glob("viz/*.py")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r'pip install "?gradgraph(?!-engine)', text), path

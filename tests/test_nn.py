@@ -1,0 +1,372 @@
+"""Modules, layers and initial weights."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+import gradgraph as gg
+from gradgraph import nn
+from gradgraph.nn import init
+from gradgraph.nn.module import parameter
+
+
+class Net(nn.Module):
+    def __init__(self, rng=0):
+        rng = np.random.default_rng(rng)
+        self.features = nn.Sequential(conv1=nn.Conv(1, 2, 3, rng=rng), act=nn.ReLU())
+        self.head = [nn.Linear(8, 4, rng=rng), nn.Linear(4, 3, rng=rng)]
+        self.scale = gg.Tensor(2.0, name="scale")
+        self._cache = gg.Tensor(1.0, requires_grad=True)
+
+    def forward(self, x):
+        self.last = self.features(x)
+        y = self.last.reshape(len(x), -1)
+        for layer in self.head:
+            y = layer(y)
+        return y * self.scale
+
+
+def images(n=2):
+    return np.random.default_rng(5).normal(size=(n, 4, 4, 1)).astype(np.float32)
+
+
+def scopes(loss):
+    return [step.scope for step in gg.Graph.of(loss).steps]
+
+
+class TestModule:
+    def test_parameters_have_dotted_names_and_buffers_are_none(self):
+        names = [name for name, _ in Net().named_parameters()]
+        assert names == [
+            "features.conv1.w",
+            "features.conv1.b",
+            "head.0.w",
+            "head.0.b",
+            "head.1.w",
+            "head.1.b",
+        ]
+        assert list(Net().state_dict()) == ["scale", *names]
+
+    def test_what_forward_stored_is_no_parameter(self):
+        net = Net()
+        net(images())
+        assert "last" in vars(net)
+        assert len(list(net.parameters())) == 6
+
+    def test_a_shared_module_is_found_once(self):
+        net = nn.Module()
+        net.a = net.b = nn.Linear(2, 2, rng=0)
+        assert [name for name, _ in net.named_parameters()] == ["a.w", "a.b"]
+        assert [name for name, _ in net.named_modules()] == ["", "a"]
+
+    def test_shared_weights_are_found_once(self):
+        net = nn.Module()
+        net.a, net.b = nn.Linear(2, 2, rng=0), nn.Linear(2, 2, rng=1)
+        net.b.w = net.a.w
+        assert [name for name, _ in net.named_parameters()] == ["a.w", "a.b", "b.b"]
+
+    def test_a_module_that_knows_its_parent_ends(self):
+        net = nn.Module()
+        net.child = nn.Linear(2, 2, rng=0)
+        net.child.parent = net
+        net.itself = [net]
+        net.itself.append(net.itself)
+        assert [name for name, _ in net.named_parameters()] == ["child.w", "child.b"]
+
+    def test_scopes_are_attribute_paths(self):
+        net = Net()
+        assert scopes(net(images())) == [
+            "net.features.conv1",
+            "net.features.conv1",
+            "net.features.act",
+            "net",
+            "net.head.0",
+            "net.head.0",
+            "net.head.1",
+            "net.head.1",
+            "net",
+        ]
+
+    def test_scope_of_a_call_past_the_child(self):
+        class Skips(Net):
+            def forward(self, x):
+                return self.features.conv1(x)
+
+        assert set(scopes(Skips()(images()))) == {"skips.features.conv1"}
+
+    def test_scope_follows_the_path_of_the_call(self):
+        shared = nn.Linear(4, 4, rng=0)
+        left, right = nn.Sequential(shared), nn.Sequential(mine=shared)
+        net = nn.Sequential(left=left, right=right)
+        assert set(scopes(net(np.ones((1, 4))))) == {
+            "sequential.left.0",
+            "sequential.right.mine",
+        }
+
+    def test_scope_of_a_module_that_nobody_holds(self):
+        stranger = nn.Linear(4, 4, rng=0)
+
+        class Calls(nn.Module):
+            def forward(self, x):
+                return stranger(x)
+
+        with gg.scope("outer"):
+            assert set(scopes(Calls()(np.ones((1, 4))))) == {"outer.calls.linear"}
+
+    def test_scope_closes_after_an_error(self):
+        net = nn.Linear(4, 4, rng=0)
+        with pytest.raises(gg.ShapeError, match=r"matmul \(linear\)"):
+            net(np.ones((2, 3)))
+        assert (net.w * 1).scope == ""
+        assert net(np.ones((1, 4))).scope == "linear"
+
+    def test_zero_grad(self):
+        net = Net()
+        net(images()).sum().backward()
+        assert all(p.grad is not None for p in net.parameters())
+        net.zero_grad()
+        assert all(p.grad is None for p in net.parameters())
+
+    def test_train_and_eval_reach_every_module(self):
+        net = Net()
+        assert net.training
+        assert net.eval() is net
+        assert not any(m.training for m in net.modules())
+        net.train()
+        assert all(m.training for m in net.modules())
+
+    def test_state_goes_from_one_network_to_another(self):
+        one, other = Net(rng=0), Net(rng=1)
+        assert not np.array_equal(one(images()).data, other(images()).data)
+        other.load_state_dict(one.state_dict())
+        assert np.array_equal(one(images()).data, other(images()).data)
+
+    def test_state_is_a_copy(self):
+        net = Net()
+        before = net.features.conv1.w.numpy()
+        net.state_dict()["features.conv1.w"][...] = 7
+        assert np.array_equal(net.features.conv1.w.data, before)
+
+    def test_state_that_does_not_fit_changes_nothing(self):
+        net, state = Net(), Net(rng=1).state_dict()
+        before = net.state_dict()
+        state["head.1.b"] = np.zeros(5)
+        with pytest.raises(gg.ShapeError, match=r"head\.1\.b is .*5.* in the state, but .*3"):
+            net.load_state_dict(state)
+        del state["head.1.b"]
+        state["tail.w"] = np.zeros(1)
+        with pytest.raises(gg.DomainError, match=r"lacks head\.1\.b and has the unknown tail\.w"):
+            net.load_state_dict(state)
+        after = net.state_dict()
+        assert all(np.array_equal(after[name], before[name]) for name in before)
+
+    def test_a_deep_copy_is_another_network(self):
+        net = Net()
+        twin = copy.deepcopy(net)
+        assert np.array_equal(net(images()).data, twin(images()).data)
+        twin.features.conv1.w.assign(0.0)
+        assert net.features.conv1.w.data.any()
+        assert twin(images()).scope == "net"
+
+    def test_a_deep_copy_keeps_sharing(self):
+        net = nn.Module()
+        net.a = net.b = nn.Linear(2, 2, rng=0)
+        twin = copy.deepcopy(net)
+        assert twin.a is twin.b
+        assert twin.a is not net.a
+
+    def test_no_forward(self):
+        with pytest.raises(gg.GradError, match=r"has no forward.*def forward"):
+            nn.Module()(1)
+
+    def test_repr_shows_shapes_and_counts(self):
+        lines = repr(Net()).splitlines()
+        assert lines[0] == "Net()  scale scalar  71 parameters"
+        assert lines[2] == ("    conv1: Conv(1 → 2, kernel 3×3)  w 3×3×1×2, b 2  20 parameters")
+        assert lines[4] == "    0: Linear(8 → 4)  w 8×4, b 4  36 parameters"
+
+    def test_gradients_of_a_network_are_those_of_its_ops(self):
+        net, x = Net(), images()
+        net(x).sum().backward()
+
+        def by_hand(w):
+            y = gg.relu(gg.conv(x, w, net.features.conv1.b)).reshape(len(x), -1)
+            for layer in net.head:
+                y = y @ layer.w + layer.b
+            return (y * 2.0).sum()
+
+        expected = gg.grad(by_hand)(net.features.conv1.w.detach())
+        assert np.allclose(net.features.conv1.w.grad.data, expected.data, rtol=1e-5)
+
+
+class TestLayers:
+    @pytest.mark.parametrize(
+        ("layer", "shape", "result"),
+        [
+            (nn.Conv(3, 4, 3, rng=0), (2, 8, 9, 3), (2, 6, 7, 4)),
+            (nn.Conv(3, 4, (3,), stride=2, rng=0), (2, 9, 3), (2, 4, 4)),
+            (nn.Conv(2, 4, (1, 2, 3), rng=0), (1, 3, 4, 5, 2), (1, 3, 3, 3, 4)),
+            (nn.Conv(4, 8, 3, groups=4, padding="same", rng=0), (1, 5, 5, 4), (1, 5, 5, 8)),
+            (nn.Conv(1, 1, 3, dilation=2, rng=0), (1, 7, 7, 1), (1, 3, 3, 1)),
+            (nn.Linear(3, 5, rng=0), (2, 4, 3), (2, 4, 5)),
+            (nn.MaxPool(3, stride=2), (1, 7, 7, 2), (1, 3, 3, 2)),
+            (nn.MaxPool((1, 2), padding=(0, 1)), (1, 4, 4, 2), (1, 4, 3, 2)),
+            (nn.AvgPool(2), (1, 4, 4, 2), (1, 2, 2, 2)),
+            (nn.Flatten(), (0, 2, 3), (0, 6)),
+            (nn.Flatten(), (3,), (3, 1)),
+        ],
+    )
+    def test_shapes_and_dtype(self, layer, shape, result):
+        y = layer(gg.Tensor(np.ones(shape, np.float32)))
+        assert y.shape == result
+        assert y.dtype == np.float32
+
+    def test_conv_is_the_op(self):
+        x = images()
+        layer = nn.Conv(1, 3, 3, stride=(1, 2), padding=((1, 0), (0, 1)), rng=0)
+        layer.b.assign([1.0, 2.0, 3.0])
+        y = gg.conv(x, layer.w, layer.b, stride=(1, 2), padding=((1, 0), (0, 1)))
+        assert np.array_equal(layer(x).data, y.data)
+
+    def test_linear_is_the_product(self):
+        layer, x = nn.Linear(3, 2, rng=0), np.ones((4, 3), np.float32)
+        layer.b.assign([1.0, -1.0])
+        expected = x @ layer.w.data + np.array([1, -1], np.float32)
+        assert np.array_equal(layer(x).data, expected)
+
+    def test_activations_and_pools_are_the_ops(self):
+        x = gg.Tensor(images())
+        assert np.array_equal(nn.ReLU()(x).data, gg.relu(x).data)
+        assert np.array_equal(nn.Tanh()(x).data, gg.tanh(x).data)
+        assert np.array_equal(nn.Sigmoid()(x).data, gg.sigmoid(x).data)
+        assert np.array_equal(nn.MaxPool(2)(x).data, gg.max_pool(x, 2).data)
+        pool = nn.AvgPool(2, padding=1, count_include_pad=False)
+        expected = gg.avg_pool(x, 2, padding=1, count_include_pad=False)
+        assert np.array_equal(pool(x).data, expected.data)
+
+    def test_without_bias(self):
+        assert [n for n, _ in nn.Conv(1, 2, 3, bias=False, rng=0).named_parameters()] == ["w"]
+        linear = nn.Linear(2, 3, bias=False, rng=0)
+        assert linear.b is None
+        assert linear(np.ones((1, 2))).shape == (1, 3)
+
+    def test_parameters_are_named_float32_leaves(self):
+        conv = nn.Conv(1, 2, 3, rng=0)
+        assert (conv.w.name, conv.b.name) == ("w", "b")
+        assert conv.w.dtype == conv.b.dtype == np.float32
+        assert conv.w.requires_grad
+        assert conv.w.op is None
+
+    def test_parameters_are_numbers(self):
+        with pytest.raises(gg.DTypeError, match="w is bool"):
+            parameter(np.zeros(2, bool), "w")
+
+    def test_the_same_seed_gives_the_same_network(self):
+        one, two, other = nn.LeNet(rng=3), nn.LeNet(rng=3), nn.LeNet(rng=4)
+        for a, b in zip(one.parameters(), two.parameters(), strict=True):
+            assert np.array_equal(a.data, b.data)
+        assert not np.array_equal(one.fc1.w.data, other.fc1.w.data)
+
+    def test_a_generator_goes_on(self):
+        rng = np.random.default_rng(0)
+        one, two = nn.Linear(2, 2, rng=rng), nn.Linear(2, 2, rng=rng)
+        assert not np.array_equal(one.w.data, two.w.data)
+
+    def test_sequential_takes_modules_and_functions(self):
+        net = nn.Sequential(nn.Linear(2, 2, rng=0), gg.relu, last=nn.Linear(2, 1, rng=1))
+        assert len(net) == 3
+        assert net[1] is gg.relu
+        assert net[-1] is net.last
+        assert [n for n, _ in net.named_parameters()] == ["0.w", "0.b", "last.w", "last.b"]
+        y = net(np.ones((1, 2)))
+        assert scopes(y) == ["sequential.0"] * 2 + ["sequential"] + ["sequential.last"] * 2
+
+    def test_a_layer_of_a_sequential_can_be_replaced(self):
+        net = nn.Sequential(body=nn.Linear(2, 2, rng=0), head=nn.Linear(2, 3, rng=0))
+        net.head = nn.Linear(2, 7, rng=0)
+        assert net(np.ones((1, 2))).shape == (1, 7)
+
+    @pytest.mark.parametrize(
+        ("make", "kind", "words"),
+        [
+            (lambda: nn.Conv(0, 2, 3, rng=0), gg.DomainError, "Conv: c_in is 0"),
+            (lambda: nn.Conv(1, 2, 0, rng=0), gg.DomainError, "Conv: kernel is 0"),
+            (lambda: nn.Conv(1, 2, (3,) * 4, rng=0), gg.DomainError, "has 4 axes"),
+            (lambda: nn.Conv(1, 2, 3, padding="full", rng=0), gg.DomainError, "'full'"),
+            (lambda: nn.Conv(3, 4, 3, groups=2, rng=0), gg.DomainError, "2 groups.* 3 input"),
+            (lambda: nn.Conv(1, 2, 3, rng=None), gg.DTypeError, "rng is None.*Pass rng=0"),
+            (lambda: nn.Linear(2.5, 1, rng=0), gg.DomainError, "Linear: n_in is 2.5"),
+            (lambda: nn.Sequential([nn.ReLU()]), gg.DTypeError, r"Sequential\(\*layers\)"),
+            (lambda: nn.Sequential(3), gg.DTypeError, "layer 0 is int"),
+            (lambda: nn.Sequential(forward=nn.ReLU()), gg.DomainError, "'forward'"),
+        ],
+    )
+    def test_errors_teach(self, make, kind, words):
+        with pytest.raises(kind, match=words):
+            make()
+
+    def test_an_error_inside_names_the_layer(self):
+        with pytest.raises(gg.ShapeError, match=r"conv \(net\.features\.conv1\): x has 3"):
+            Net()(np.zeros((1, 4, 4, 3), np.float32))
+
+    def test_lenet(self):
+        net = nn.LeNet(rng=0)
+        scores = net(np.zeros((2, 28, 28, 1), np.float32))
+        assert scores.shape == (2, 10)
+        assert scores.dtype == np.float32
+        seen = set(scopes(scores))
+        assert {"lenet.features.conv1", "lenet.features.pool2", "lenet.fc1", "lenet.fc2"} <= seen
+
+
+class TestInit:
+    @pytest.mark.parametrize(
+        ("fill", "variance"),
+        [
+            (init.kaiming_normal, 2 / 225),
+            (init.kaiming_uniform, 2 / 225),
+            (init.xavier_normal, 2 / (225 + 450)),
+            (init.xavier_uniform, 2 / (225 + 450)),
+        ],
+    )
+    def test_variance(self, fill, variance):
+        w = fill((3, 3, 25, 50), rng=0)  # 11,250 numbers: their variance is right to a few percent
+        assert w.shape == (3, 3, 25, 50)
+        assert w.dtype == np.float32
+        assert abs(w.var() / variance - 1) < 0.05
+        assert abs(w.mean()) < 4 * np.sqrt(variance / w.size)
+
+    def test_uniform_numbers_stay_within_their_bound(self):
+        w = init.kaiming_uniform((100, 100), rng=0)
+        bound = np.sqrt(3) * np.sqrt(2 / 100)
+        assert 0.99 * bound < np.abs(w).max() <= bound * (1 + 1e-6)
+
+    def test_fan_out_counts_the_filters_of_a_group(self):
+        w = nn.Conv(8, 16, 3, groups=4, rng=0).w
+        assert init.fans(w.shape, groups=4) == (3 * 3 * 2, 3 * 3 * 4)
+
+    def test_the_signal_keeps_its_size(self):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(64, 512))
+        for _ in range(10):
+            x = gg.relu(x @ init.kaiming_normal((512, 512), rng=rng))
+        assert 0.5 < (x**2).mean() < 2
+
+    def test_the_global_generator_is_untouched(self):
+        before = np.random.get_state()[1].copy()
+        init.xavier_normal((4, 4), rng=0)
+        nn.LeNet(rng=0)
+        assert np.array_equal(np.random.get_state()[1], before)
+
+    @pytest.mark.parametrize("rng", [None, "0", 1.5, -1, True])
+    def test_no_hidden_randomness(self, rng):
+        with pytest.raises(gg.DTypeError, match="neither a numpy Generator nor a seed"):
+            init.kaiming_normal((2, 2), rng=rng)
+
+    def test_vectors_have_no_fans(self):
+        with pytest.raises(gg.ShapeError, match="no inputs and outputs"):
+            init.fans((3,))
+        with pytest.raises(gg.DomainError, match="3 groups"):
+            init.fans((3, 3, 2, 4), groups=3)

@@ -1,0 +1,17 @@
+"""Pictures of computation graphs, and of the gradient that flowed through them.
+
+>>> import gradgraph as gg
+>>> from gradgraph import viz
+>>> w = gg.Tensor([1.0, -2.0], requires_grad=True, name="w")
+>>> loss = gg.relu(w).sum()
+>>> viz.draw(loss)
+Drawing(2 ops)
+>>> viz.flow(loss).norms[w]
+1.0
+"""
+
+from .drawing import Drawing, draw
+from .engine import EngineError, EngineTimeout
+from .flow import Flow, flow
+
+__all__ = ["Drawing", "EngineError", "EngineTimeout", "Flow", "draw", "flow"]
