@@ -51,7 +51,7 @@ def main() -> None:
             for name, tensor in tensors.items():
                 x, c = tensor(start, True), tensor(factor, both)
                 times[name].append(seconds(x, c, cotangents[name]) / OPS * 1e6)
-                grads[name] = np.array(x.grad.detach() if name == "torch" else x.grad.data)
+                grads[name] = np.array(x.grad.tolist())
         np.testing.assert_allclose(grads["gradgraph"], grads["torch"], rtol=1e-4)
         mine, theirs = (statistics.median(times[n]) for n in ("gradgraph", "torch"))
         label = "both operands require grad" if both else "one operand constant"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import gc
 import time
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def chain(ops: int) -> None:
     assert np.isclose(float(tangent), x.grad.data.sum())
     del y
     marks.append(time.perf_counter())
-    parts = [b - a for a, b in zip(marks, marks[1:], strict=False)]
+    parts = [b - a for a, b in pairwise(marks)]
     names = ("built", "backward", "jvp", "freed")
     shown = ", ".join(f"{name} {part:.1f} s" for name, part in zip(names, parts, strict=True))
     print(f"chain of {ops} ops, collector on: {shown}; in all {sum(parts):.1f} s")

@@ -125,7 +125,7 @@ def step_of_torch(layers: Layers, images: Any, labels: Any) -> Callable[[], floa
         loss = F.cross_entropy(x, y)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
 

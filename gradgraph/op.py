@@ -49,7 +49,8 @@ class Op:
         hidden: how many of the last outputs only the rules see.
         checks: run `spec` before `forward` (where numpy would be silently wrong).
         batched: whether the VJPs hold for a cotangent with extra leading axes.
-        ufunc: the numpy function it stands for; `np.exp(tensor)` then records it.
+        ufunc: the numpy function it stands for; `np.exp(tensor)` then records it. An op that is
+            no more than that writes `forward = np.exp`; its arguments are called x (and y).
         style: how it is drawn: the name of a colour group.
 
     Methods of a subclass, for arguments `x, w`:
@@ -131,7 +132,7 @@ class Op:
     @classmethod
     def of(cls, *values: Any) -> Self:
         """The instance with these field values, made once and cached."""
-        return _cached(cls, *values)  # type: ignore[return-value]
+        return _cached(cls, *values)  # type: ignore[arg-type, return-value]
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable: make a new one instead")
@@ -287,10 +288,13 @@ def _complete(cls: type[Op]) -> None:
 
     if not hasattr(cls, "forward"):
         fail("it has no forward", "Add `def forward(self, x)`.")
-    code = cls.forward.__code__
-    names = code.co_varnames[: code.co_argcount + bool(code.co_flags & 0x04)]
-    cls.args = names[1:]
-    cls.variadic = bool(code.co_flags & 0x04)
+    if isinstance(cls.forward, np.ufunc):
+        cls.ufunc = cls.forward
+        cls.args = ("x", "y")[: cls.forward.nin]
+    else:
+        code = cls.forward.__code__
+        cls.variadic = bool(code.co_flags & 0x04)
+        cls.args = code.co_varnames[1 : code.co_argcount + cls.variadic]
     if not cls.args:
         fail("its forward takes no argument", "Add `def forward(self, x)`.")
     for kind in ("linear", "diagonal", "constant"):
@@ -354,19 +358,18 @@ def _check_signature(cls: type[Op], rule: str, wanted: str, fail: Any) -> None:
 
 def _linear_rule(cls: type[Op], index: int, variadic: bool) -> Any:
     """JVP of an argument that the op is linear in: the op, with the tangent in its place."""
-    saves = len(cls.saves)
-    if variadic:
+    end = len(cls.saves)
 
-        def rule(self: Op, t: Any, out: Any, i: int, *args: Any) -> Any:
-            at = index + i
-            return self(*args[:at], t, *args[at + 1 : len(args) - saves])
+    def at(self: Op, place: int, t: Any, args: tuple[Any, ...]) -> Any:
+        return self(*args[:place], t, *args[place + 1 : len(args) - end])
 
-    else:
+    def rule(self: Op, t: Any, out: Any, *args: Any) -> Any:
+        return at(self, index, t, args)
 
-        def rule(self: Op, t: Any, out: Any, *args: Any) -> Any:
-            return self(*args[:index], t, *args[index + 1 : len(args) - saves])
+    def variadic_rule(self: Op, t: Any, out: Any, i: int, *args: Any) -> Any:
+        return at(self, index + i, t, args)
 
-    return rule
+    return variadic_rule if variadic else rule
 
 
 def apply1(self: Any, x: Any) -> Any:

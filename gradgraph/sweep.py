@@ -92,27 +92,32 @@ def pull(
             if v._seen != sum(x.version for x in inputs):
                 raise _mutated(v)
             _pull_one(grads, owned, v, g, record, rows)
-        elif op.plain == 2:
+        elif op.plain == 2:  # the next step of the loop, written out: it is most of a small graph
             x, y = inputs
             if v._seen != x.version + y.version:
                 raise _mutated(v)
-            for target, rule in zip(inputs, op.vjps):  # noqa: B905  (speed)
-                prior = grads.get(target, _SKIP)
-                if prior is not _SKIP:
-                    c = rule(op, g, v._data, x._data, y._data)
-                    like = target._data
-                    if (
-                        c.__class__ is not ndarray
-                        or c.dtype is not like.dtype
-                        or c.shape != like.shape
-                    ):
-                        c = fit(c, like)
-                    if prior is None:
-                        grads[target] = c
-                    elif target in owned:
-                        _add(prior, c, prior)
-                    else:
-                        _collect(grads, owned, target, c, False)
+            rule_x, rule_y = op.vjps
+            out, a, b = v._data, x._data, y._data
+            prior = grads.get(x, _SKIP)
+            if prior is not _SKIP:
+                c = rule_x(op, g, out, a, b)
+                if c.__class__ is not ndarray or c.dtype is not a.dtype or c.shape != a.shape:
+                    c = fit(c, a)
+                if prior is None:
+                    grads[x] = c
+                else:
+                    _collect(grads, owned, x, c, False)
+            prior = grads.get(y, _SKIP)
+            if prior is not _SKIP:
+                c = rule_y(op, g, out, a, b)
+                if c.__class__ is not ndarray or c.dtype is not b.dtype or c.shape != b.shape:
+                    c = fit(c, b)
+                if prior is None:
+                    grads[y] = c
+                elif y in owned:
+                    _add(prior, c, prior)
+                else:
+                    _collect(grads, owned, y, c, False)
         else:
             (x,) = inputs
             if v._seen != x.version:

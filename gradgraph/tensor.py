@@ -67,7 +67,7 @@ class Tensor(Vertex):
     @property
     def data(self) -> Array:
         """The values, read-only. Change a leaf with `assign`; copy with `numpy`."""
-        data = self._data
+        data: Array = self._data
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
         if self.op is None:
@@ -583,7 +583,15 @@ def _numpy_functions() -> None:
             _UFUNCS[op.ufunc] = getattr(ops, op.name)
     for name in ("sum", "mean", "max"):
         _FUNCTIONS[getattr(np, name)] = _reduction(name)
-    for name in ("reshape transpose swapaxes moveaxis broadcast_to concatenate stack").split():
+    for name in [
+        "reshape",
+        "transpose",
+        "swapaxes",
+        "moveaxis",
+        "broadcast_to",
+        "concatenate",
+        "stack",
+    ]:
         _FUNCTIONS[getattr(np, name)] = getattr(ops, name)
     _FUNCTIONS[np.where] = ops.where
     _FUNCTIONS[np.pad] = ops.pad

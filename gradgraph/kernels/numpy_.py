@@ -97,7 +97,7 @@ def conv(
     groups: int,
     out: Array | None = None,
 ) -> Array:
-    """y[n, p, o] = Σ over taps t and channels c of x[n, p · stride + t · dilation, c] · w[t, c, o]."""
+    """y[n, p, o] = Σ x[n, p · stride + t · dilation, c] · w[t, c, o] over taps t, channels c."""
     kernel = w.shape[:-2]
     size = out_shape(x.shape[1:-1], kernel, stride, padding, dilation)
     dtype = np.result_type(x, w)

@@ -251,22 +251,17 @@ def _draw_geometry(draw: Draw) -> tuple[tuple[Ints, Pairs, Ints, int], Ints, Int
     c, o = groups * draw.choice((1, 2)), groups * draw.choice((2, 1))
     n = draw.choice((2, 1, 0))
     equal = draw.boolean()
-    stride, padding, dilation, size, kernel = [], [], [], [], []
+    axes: list[tuple[int, int, int, tuple[int, int], int]] = []
     for axis in range(nd):
         if axis and equal:
-            for values in (stride, padding, dilation, size, kernel):
-                values.append(values[0])  # type: ignore[attr-defined]
+            axes.append(axes[0])
             continue
         k, s, d = draw.choice((2, 3, 1)), draw.choice((1, 2, 3)), draw.choice((1, 1, 2))
         b, a = draw.integer(0, 2), draw.integer(0, 1)
         smallest = max(1, d * (k - 1) + 1 - b - a)
-        kernel.append(k)
-        stride.append(s)
-        dilation.append(d)
-        padding.append((b, a))
-        size.append(smallest + draw.integer(0, 3 if nd < 3 else 1))
-    geometry = (tuple(stride), tuple(padding), tuple(dilation), groups)
-    return geometry, tuple(size), tuple(kernel), c, o, n
+        axes.append((k, s, d, (b, a), smallest + draw.integer(0, 3 if nd < 3 else 1)))
+    kernel, stride, dilation, padding, size = zip(*axes, strict=True)
+    return (stride, padding, dilation, groups), size, kernel, c, o, n
 
 
 def per_axis(op: str, name: str, value: Any, nd: int, least: int = 1) -> Ints:
@@ -307,7 +302,7 @@ def padding_pairs(op: str, padding: Any, kernel: Ints, stride: Ints, dilation: I
     items = list(padding) if isinstance(padding, tuple | list) else [padding] * nd
     if nd == 1 and len(items) == 2 and not isinstance(items[0], tuple | list):
         items = [items]  # a lone pair for the one axis of a signal
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for item in items:
         pair = tuple(item) if isinstance(item, tuple | list) else (item, item)
         if len(pair) != 2 or not all(isinstance(n, int | np.integer) and n >= 0 for n in pair):
@@ -334,7 +329,9 @@ def conv(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
-    """Slide filters over images: y[n, p, o] = Σ x[n, p·stride + t·dilation - padding, c] · w[t, c, o] + b[o].
+    """Slide filters over images.
+
+    y[n, p, o] = Σ_t Σ_c x[n, p·stride + t·dilation - padding, c] · w[t, c, o] + b[o]
 
     This is the correlation that networks call convolution (chapter, section 7.1). 1-, 2- and 3-d.
 

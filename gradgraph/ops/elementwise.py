@@ -73,10 +73,7 @@ class Binary(Elementwise, abstract=True):
 class Add(Binary):
     """x + y."""
 
-    ufunc = np.add
-
-    def forward(self, x: Any, y: Any) -> Any:
-        return np.add(x, y)
+    forward = np.add
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return g
@@ -91,10 +88,7 @@ class Add(Binary):
 class Subtract(Binary):
     """x - y."""
 
-    ufunc = np.subtract
-
-    def forward(self, x: Any, y: Any) -> Any:
-        return np.subtract(x, y)
+    forward = np.subtract
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return g
@@ -109,11 +103,8 @@ class Subtract(Binary):
 class Multiply(Binary):
     """x · y."""
 
-    ufunc = np.multiply
+    forward = np.multiply
     linear = ("x", "y")
-
-    def forward(self, x: Any, y: Any) -> Any:
-        return np.multiply(x, y)
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return g * y
@@ -128,13 +119,10 @@ class Multiply(Binary):
 class Divide(Binary):
     """x / y."""
 
-    ufunc = np.divide
+    forward = np.divide
     linear = ("x",)
     keeps_integers = False
     domain = "away_from_zero"
-
-    def forward(self, x: Any, y: Any) -> Any:
-        return np.divide(x, y)
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return g / y
@@ -176,13 +164,10 @@ class Power(Binary):
 class Negative(Unary):
     """-x."""
 
-    ufunc = np.negative
+    forward = np.negative
     linear = ("x",)
     keeps_integers = True
     style = "arithmetic"
-
-    def forward(self, x: Any) -> Any:
-        return np.negative(x)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return -g
@@ -194,10 +179,7 @@ class Negative(Unary):
 class Exp(Unary):
     """eˣ."""
 
-    ufunc = np.exp
-
-    def forward(self, x: Any) -> Any:
-        return np.exp(x)
+    forward = np.exp
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g * out
@@ -209,11 +191,8 @@ class Exp(Unary):
 class Log(Unary):
     """ln x."""
 
-    ufunc = np.log
+    forward = np.log
     domain = "positive"
-
-    def forward(self, x: Any) -> Any:
-        return np.log(x)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g / x
@@ -225,11 +204,8 @@ class Log(Unary):
 class Sqrt(Unary):
     """√x."""
 
-    ufunc = np.sqrt
+    forward = np.sqrt
     domain = "positive"
-
-    def forward(self, x: Any) -> Any:
-        return np.sqrt(x)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return 0.5 * g / out
@@ -241,10 +217,7 @@ class Sqrt(Unary):
 class Sin(Unary):
     """sin x."""
 
-    ufunc = np.sin
-
-    def forward(self, x: Any) -> Any:
-        return np.sin(x)
+    forward = np.sin
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g * np.cos(x)
@@ -256,10 +229,7 @@ class Sin(Unary):
 class Cos(Unary):
     """cos x."""
 
-    ufunc = np.cos
-
-    def forward(self, x: Any) -> Any:
-        return np.cos(x)
+    forward = np.cos
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return -(g * np.sin(x))
@@ -271,11 +241,8 @@ class Cos(Unary):
 class Tanh(Unary):
     """tanh x."""
 
-    ufunc = np.tanh
+    forward = np.tanh
     style = "activation"
-
-    def forward(self, x: Any) -> Any:
-        return np.tanh(x)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g * (1 - out * out)
@@ -303,12 +270,9 @@ class Sigmoid(Unary):
 class Absolute(Unary):
     """|x|, with slope 0 at 0."""
 
-    ufunc = np.absolute
+    forward = np.absolute
     domain = "kinky"
     keeps_integers = True
-
-    def forward(self, x: Any) -> Any:
-        return np.abs(x)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return mask(g, x > 0) - mask(g, x < 0)
@@ -338,11 +302,8 @@ class Relu(Unary):
 class Maximum(Binary):
     """The greater of x and y; a tie gives each half of the gradient."""
 
-    ufunc = np.maximum
+    forward = np.maximum
     domain = "kinky"
-
-    def forward(self, x: Any, y: Any) -> Any:
-        return np.maximum(x, y)
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return mask(g, x > y) + 0.5 * mask(g, x == y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ..spec import Shape, Spec, axes_of, promote, show
 class Rearrange(Op, abstract=True):
     """An op that moves elements and computes nothing."""
 
-    linear = ("x",)
+    linear: ClassVar[tuple[str, ...]] = ("x",)
     style = "shape"
 
     def flops(self, out: Spec, *args: Spec) -> int:
