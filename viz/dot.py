@@ -20,6 +20,7 @@ from .view import Card, View
 
 BAR = 48
 LANE = 136  # least width of each of the two columns of a card
+TITLE = (164, 104)  # least width of a cluster's name, without and with a flow: data pass after it
 MOST_ROWS = 6
 DEEPEST = 12  # levels of clusters inside clusters; what lies deeper is drawn in the last one
 SLACK = "&#160;"  # after text at the right border: browsers' fonts may be wider than the engine's
@@ -106,7 +107,12 @@ def _clusters(
         told = count(weight, "parameter") if weight else ""
         worst = next((a for c in cards for a in known[c.id].alarms), "")
         words[f"c{i}"] = ", ".join(filter(None, (f"scope {name}", told, worst)))
-        label = _text(name, 13, bold=True) + _text(f"  {told}" if told else "", 11, "muted")
+        label = _table([
+            _row(
+                _cell(_text(name, 13, bold=True), align="LEFT", width=TITLE[flows]),
+                _cell(_text(told, 11, "muted"), align="LEFT"),
+            )
+        ])  # fmt: skip
         bodies[path] = Digraph(
             name=f"cluster_{i}",
             graph_attr={
