@@ -21,7 +21,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 
-ROWS_BYTES = 1 << 20  # rows per chunk: about what a core's second-level cache holds
+ROWS_BYTES = 1 << 22  # rows per block: few enough to be in cache when the product reads them
 
 
 def out_size(n: int, kernel: int, stride: int, padding: tuple[int, int], dilation: int) -> int:
@@ -63,29 +63,43 @@ def windows(x: Array, kernel: Ints, stride: Ints, dilation: Ints) -> Array:
     )
 
 
-def _chunks(view: Array) -> Iterator[tuple[slice, Array]]:
-    """The windows (N, *P, *K, C) as matrices of rows, a chunk of images at a time.
+def _blocks(count: int, rows: int, row_bytes: int) -> Iterator[tuple[slice, slice]]:
+    """Blocks of images, or of rows of one image, that hold about ROWS_BYTES each."""
+    fit = max(1, ROWS_BYTES // max(1, row_bytes))
+    if fit < rows:
+        for n in range(count):
+            for top in range(0, rows, fit):
+                yield slice(n, n + 1), slice(top, min(top + fit, rows))
+    else:
+        step = fit // max(1, rows)
+        for n in range(0, count, step):
+            yield slice(n, min(n + step, count)), slice(0, rows)
+
+
+def _chunks(view: Array) -> Iterator[tuple[tuple[slice, slice], Array]]:
+    """The windows (N, *P, *K, C) as matrices of rows, a block of images or image rows at a time.
 
     Each matrix is (images × positions, taps × channels) and is valid until the next one. Windows
     of few channels are gathered by tap, so that the copy runs along the image, not the window.
     """
     count, *rest = view.shape
     nd = (len(rest) - 1) // 2
-    positions, depth = prod(rest[:nd]), prod(rest[nd:])
+    across, depth = prod(rest[1:nd]), prod(rest[nd:])
     by_tap = rest[-2] * rest[-1] < rest[nd - 1]
-    step = max(1, ROWS_BYTES // max(1, positions * depth * view.itemsize))
-    scratch = np.empty(min(step, count) * positions * depth, view.dtype)
-    for start in range(0, count, step):
-        part = view[start : start + step]
-        rows = scratch[: len(part) * positions * depth]
+    scratch = np.empty(0, view.dtype)
+    for part in _blocks(count, rest[0], across * depth * view.itemsize):
+        block = view[part]
+        if not scratch.size:
+            scratch = np.empty(block.size, view.dtype)
+        rows = scratch[: block.size]
         if by_tap:
             axes = (*range(nd + 1, 2 * nd + 2), *range(nd + 1))
-            np.copyto(rows.reshape(*rest[nd:], len(part), *rest[:nd]), part.transpose(axes))
+            np.copyto(rows.reshape(*rest[nd:], *block.shape[: nd + 1]), block.transpose(axes))
             matrix = rows.reshape(depth, -1).T
         else:
-            np.copyto(rows.reshape(part.shape), part)
+            np.copyto(rows.reshape(block.shape), block)
             matrix = rows.reshape(-1, depth)
-        yield slice(start, start + len(part)), matrix
+        yield part, matrix
 
 
 def conv(
@@ -161,12 +175,13 @@ def conv_input(
     image = np.zeros((len(g), *padded, c), dtype)
     if g.size and w.size:
         matrix = w.reshape(-1, w.shape[-1]).T
-        step = max(1, ROWS_BYTES // max(1, g[0].size // g.shape[-1] * w.size // w.shape[-1] * 8))
-        for start in range(0, len(g), step):
-            part = slice(start, start + step)
-            rows = np.matmul(g[part], matrix).reshape(*g[part].shape[:-1], *kernel, c)
-            for tap, where in taps(kernel, stride, dilation, g.shape[1:-1]):
-                image[(part, *where)] += rows[(..., *tap, slice(None))]
+        row_bytes = prod(g.shape[2:-1]) * len(matrix[0]) * dtype.itemsize
+        for images, lines in _blocks(len(g), g.shape[1], row_bytes):
+            part = g[images, lines]
+            rows = np.matmul(part, matrix).reshape(*part.shape[:-1], *kernel, c)
+            below = image[images, lines.start * stride[0] :]
+            for tap, where in taps(kernel, stride, dilation, part.shape[1:-1]):
+                below[(slice(None), *where)] += rows[(..., *tap, slice(None))]
     inner = [slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True)]
     return image[(slice(None), *inner)]
 
