@@ -7,6 +7,8 @@
 Tensor([1., 0.])
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import ops
 from .errors import (
     DomainError,
@@ -27,6 +29,9 @@ from .scalars import scalars
 from .spec import Spec
 from .tensor import Tensor, asarray
 from .transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+
+if TYPE_CHECKING:
+    from .nn import summary
 
 __version__ = "0.1.0"
 
@@ -56,7 +61,17 @@ __all__ = [
     "ops",
     "scalars",
     "scope",
+    "summary",
     "value_and_grad",
     "vjp",
     *ops.__all__,
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Names of higher floors, imported when they are first asked for."""
+    if name == "summary":
+        from .nn import summary
+
+        return summary
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -308,22 +308,26 @@ def place(g: Array, winner: Array, size: Ints, kernel: Ints, stride: Ints, paddi
     return image[(slice(None), *inner)]
 
 
-def window_sum(x: Array, kernel: Ints, stride: Ints, padding: Pairs) -> Array:
-    """The sum over each window."""
+def window_sum(x: Array, kernel: Ints, stride: Ints, padding: Pairs, weights: Any = None) -> Array:
+    """The sum over each window, weighted by tap if there are weights (an array like kernel)."""
     one = (1,) * len(kernel)
     size = out_shape(x.shape[1:-1], kernel, stride, padding, one)
     padded = pad_spatial(x, padding)
     out = np.zeros((len(x), *size, x.shape[-1]), x.dtype)
-    for _, where in taps(kernel, stride, one, size):
-        out += padded[(slice(None), *where)]
+    for tap, where in taps(kernel, stride, one, size):
+        pixels = padded[(slice(None), *where)]
+        out += pixels if weights is None else pixels * x.dtype.type(weights[tap])
     return out
 
 
-def window_spread(g: Array, size: Ints, kernel: Ints, stride: Ints, padding: Pairs) -> Array:
+def window_spread(
+    g: Array, size: Ints, kernel: Ints, stride: Ints, padding: Pairs, weights: Any = None
+) -> Array:
     """Transpose of `window_sum`: each g added at every pixel of its window."""
     padded = [n + b + a for n, (b, a) in zip(size, padding, strict=True)]
     image = np.zeros((len(g), *padded, g.shape[-1]), g.dtype)
-    for _, where in taps(kernel, stride, (1,) * len(kernel), g.shape[1:-1]):
-        image[(slice(None), *where)] += g
+    for tap, where in taps(kernel, stride, (1,) * len(kernel), g.shape[1:-1]):
+        share = g if weights is None else g * g.dtype.type(weights[tap])
+        image[(slice(None), *where)] += share
     inner = [slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True)]
     return image[(slice(None), *inner)]

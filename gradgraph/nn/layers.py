@@ -194,6 +194,32 @@ class AvgPool(MaxPool):
         )
 
 
+class MaxBlurPool(MaxPool):
+    """The maximum of every window, then a blurring mean at each stride (chapter, section 7.2).
+
+    It sees what `MaxPool(size, stride)` sees, but a pattern that moves by a pixel changes the
+    result gradually: `max_pool` with stride 1, then `blur_pool`. N×⌈S / stride⌉ pixels.
+
+    Args:
+        size: of the windows.
+        stride: spacing of the results; the size by default.
+        blur: size of the window of the mean.
+
+    >>> MaxBlurPool(2)(np.zeros((1, 28, 28, 8), np.float32)).shape
+    (1, 14, 14, 8)
+    """
+
+    def __init__(self, size: Ints, stride: Ints | None = None, blur: Ints = 3) -> None:
+        super().__init__(size, stride, "same")
+        self.blur = blur
+
+    def forward(self, x: Any) -> Any:
+        tops = ops.max_pool(x, self.size, stride=1, padding=self.padding)
+        return ops.blur_pool(
+            tops, self.blur, stride=self.size if self.stride is None else self.stride
+        )
+
+
 class ReLU(Module):
     """max(x, 0), element by element.
 

@@ -27,7 +27,7 @@ from .elementwise import (
 from .index import getitem
 from .linalg import matmul
 from .loss import cross_entropy, mse_loss, squared_loss
-from .pool import avg_pool, max_pool
+from .pool import avg_pool, blur_pool, max_pool
 from .reduce import max, mean, sum
 from .shape import (
     broadcast_to,
@@ -46,6 +46,7 @@ __all__ = [
     "add",
     "alias",
     "avg_pool",
+    "blur_pool",
     "broadcast_to",
     "cast",
     "concatenate",

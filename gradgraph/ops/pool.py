@@ -7,8 +7,9 @@ transpose of the other. So are `WindowMean` and `WindowSpread`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from itertools import product
-from math import prod
+from math import comb, prod
 from typing import Any
 
 import numpy as np
@@ -192,15 +193,29 @@ class WindowMean(_Pool):
     checks = True
     name = "avg_pool"
 
+    def _weights(self) -> Any:
+        """The weight of each tap, an array like the kernel; None if all weigh the same."""
+        return None
+
     def _counts(self, size: Ints) -> Any:
-        """How many pixels each window's sum is divided by, broadcastable to the result."""
-        if self.count_pad:
-            return prod(self.kernel)
-        return kernels.window_sum(np.ones((1, *size, 1)), *self.geometry)
+        """What each window's sum is divided by, broadcastable to the result."""
+        if not self.count_pad:
+            return kernels.window_sum(np.ones((1, *size, 1)), *self.geometry, self._weights())
+        weights = self._weights()
+        return prod(self.kernel) if weights is None else weights.sum()
+
+    def _shares(self, size: Ints) -> Iterator[tuple[Ints, list[tuple[Ints, float]]]]:
+        """The definition: every position with its pixels and the share of each in the mean."""
+        weights = np.ones(self.kernel) if self._weights() is None else self._weights()
+        for p, pixels in self._windows(size):
+            heavy = [(at, float(weights.flat[number])) for number, at in pixels]
+            total = float(weights.sum()) if self.count_pad else sum(w for _, w in heavy)
+            yield p, [(at, w / total) for at, w in heavy]
 
     def forward(self, x: Any) -> Any:
         dtype = inexact(Spec.of(x))
-        total = kernels.window_sum(x.astype(dtype, copy=False), *self.geometry)
+        x = x.astype(dtype, copy=False)
+        total = kernels.window_sum(x, *self.geometry, self._weights())
         total /= np.asarray(self._counts(x.shape[1:-1]), dtype)
         return total
 
@@ -213,11 +228,9 @@ class WindowMean(_Pool):
     def reference(self, x: Any) -> Any:
         x = np.asarray(x, dtype=object)
         out = scalar.empty((len(x), *self._positions(x.shape[1:-1]), x.shape[-1]))
-        for p, pixels in self._windows(x.shape[1:-1]):
-            count = prod(self.kernel) if self.count_pad else len(pixels)
+        for p, shares in self._shares(x.shape[1:-1]):
             for n, c in np.ndindex(len(x), x.shape[-1]):
-                total = scalar.total(x[(n, *at, c)] for _, at in pixels)
-                out[(n, *p, c)] = total * (1.0 / count)
+                out[(n, *p, c)] = scalar.total(x[(n, *at, c)] * share for at, share in shares)
         return out
 
     @classmethod
@@ -236,7 +249,7 @@ class WindowSpread(WindowMean):
 
     def forward(self, g: Any) -> Any:
         share = g / np.asarray(self._counts(self.size), g.dtype)
-        return kernels.window_spread(share, self.size, *self.geometry)
+        return kernels.window_spread(share, self.size, *self.geometry, self._weights())
 
     def vjp_g(self, c: Any, out: Any, g: Any) -> Any:
         return WindowMean.of(*self.geometry, self.count_pad)(c)
@@ -248,10 +261,9 @@ class WindowSpread(WindowMean):
         g = np.asarray(g, dtype=object)
         out = scalar.empty((len(g), *self.size, g.shape[-1]))
         out.fill(0.0)
-        for p, pixels in self._windows(self.size):
-            count = prod(self.kernel) if self.count_pad else len(pixels)
-            for (n, c), (_, at) in product(np.ndindex(len(g), g.shape[-1]), pixels):
-                out[(n, *at, c)] = out[(n, *at, c)] + g[(n, *p, c)] * (1.0 / count)
+        for p, shares in self._shares(self.size):
+            for (n, c), (at, share) in product(np.ndindex(len(g), g.shape[-1]), shares):
+                out[(n, *at, c)] = out[(n, *at, c)] + g[(n, *p, c)] * share
         return out
 
     @classmethod
@@ -259,6 +271,36 @@ class WindowSpread(WindowMean):
         op, (x,) = WindowMean.sample(draw)
         g = draw.normal(op.spec(Spec.of(x)).shape)
         return cls(*op.geometry, op.count_pad, x.shape[1:-1]), (g,)
+
+
+class BlurPool(WindowMean):
+    """A mean in which the taps weigh like binomial coefficients along each axis."""
+
+    name = "blur_pool"
+
+    def _weights(self) -> Any:
+        return _binomial(self.kernel)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return BlurSpread.of(*self.geometry, self.count_pad, x.shape[1:-1])(g)
+
+
+class BlurSpread(WindowSpread):
+    """The transpose of the blurring mean."""
+
+    name = "blur_spread"
+
+    def _weights(self) -> Any:
+        return _binomial(self.kernel)
+
+    def vjp_g(self, c: Any, out: Any, g: Any) -> Any:
+        return BlurPool.of(*self.geometry, self.count_pad)(c)
+
+
+def _binomial(kernel: Ints) -> Any:
+    """Products of binomial coefficients: (1, 2, 1) along an axis of three taps."""
+    axes = [np.array([comb(k - 1, i) for i in range(k)], float) for k in kernel]
+    return reduce(np.multiply.outer, axes)
 
 
 def _draw_pool(draw: Draw) -> tuple[tuple[Ints, Ints, Pairs], Shape]:
@@ -343,3 +385,38 @@ def avg_pool(
     x = x if hasattr(x, "ndim") else np.asarray(x)
     geometry = _geometry("avg_pool", x, size, stride, padding)
     return WindowMean.of(*geometry, bool(count_include_pad))(x)
+
+
+def blur_pool(x: Any, size: Any = 3, *, stride: Any = 2, padding: Any = None) -> Any:
+    """Down-sample by a weighted mean of each window, channel by channel (chapter, section 7.2).
+
+    The taps weigh like binomial coefficients, (1, 2, 1) for three. Between a `max_pool` of stride
+    1 and the next layer it takes the place of the pool's stride: a pattern that moves by a pixel
+    then changes the result a little, not all at once. Source: Zhang, Making Convolutional
+    Networks Shift-Invariant Again (2019).
+
+    Args:
+        x: (N, *S, C) images, 1-, 2- or 3-d; integers give floats.
+        size: of the window, an int or one for each spatial axis; 2 is the plain average.
+        stride: spacing of the windows.
+        padding: as for `conv`; by default (size - 1) pixels in all, so that the result has
+            ⌈S / stride⌉ positions. Pixels outside the image do not count in the mean.
+
+    Returns:
+        (N, *P, C) with P = ⌈(S + padding - size + 1) / stride⌉.
+
+    Raises:
+        ShapeError: if axes are missing, or the window is larger than the padded image.
+        DomainError: if size, stride or padding is no such value.
+
+    >>> x = np.array([0.0, 0.0, 4.0, 0.0]).reshape(1, 4, 1)
+    >>> blur_pool(x, 3).ravel()
+    array([0., 2.])
+    """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    kernel, strides, pairs = _geometry(
+        "blur_pool", x, size, stride, 0 if padding is None else padding
+    )
+    if padding is None:
+        pairs = padding_pairs("blur_pool", "same", kernel, strides, (1,) * len(kernel))
+    return BlurPool.of(kernel, strides, pairs, False)(x)

@@ -1,0 +1,228 @@
+"""What each layer of a network is, in the symbols of the chapter: n, m, k, s, p."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError
+from ..graph import Graph, Step
+from ..mode import capture, enable_grad
+from ..node import Vertex
+from ..ops.conv import Conv as ConvOp
+from ..ops.pool import MaxPool as MaxPoolOp
+from ..ops.pool import WindowMean
+from ..spec import Shape, brief
+from ..tensor import Tensor, asarray
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer, as it was run.
+
+    Attributes:
+        name: dotted path of its scope.
+        op: what it does.
+        n_in, n_out: sizes of the image before and after, one number for each spatial axis; empty
+            where there is no image.
+        m_in, m_out: channels before and after (or inputs and outputs, if fully connected).
+        k, s, p: size of a filter or window, stride, and padding (before, after); empty if none.
+        weights: numbers that the layer learns, m (k² m' + 1) for a filter layer.
+        dense: numbers that a fully connected layer of the same sizes would learn; 0 for a pool.
+        field: receptive field: how many pixels of the input a result can depend on, along each
+            axis; empty if on all.
+        note: what is unusual about it; else empty.
+    """
+
+    name: str
+    op: str
+    n_in: Shape
+    n_out: Shape
+    m_in: int
+    m_out: int
+    k: Shape
+    s: Shape
+    p: tuple[tuple[int, int], ...]
+    weights: int
+    dense: int
+    field: Shape
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The layers of a network, in the order in which they ran; prints as a table.
+
+    Attributes:
+        rows: one for each layer that has weights or pools.
+        weights: numbers that all of them learn.
+    """
+
+    rows: tuple[Row, ...]
+    weights: int
+
+    def __str__(self) -> str:
+        head = ("layer", "op", "n", "m", "k", "s", "p", "weights", "if dense", "field")
+        lines = [head, *(_cells(row) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+        notes = [f"note: {row.name}: {row.note}" for row in self.rows if row.note]
+        return "\n".join([*table, f"{self.weights:,} weights in all", *notes])
+
+    __repr__ = __str__
+
+
+def summary(module: Any, x: Any) -> Summary:
+    """Run a network once and say what each layer did, with the counts of chapter, section 7.1.
+
+    A layer with m filters of k×k×m' has m (k² m' + 1) weights, gives n = ⌈(n' + 2p - (k - 1)) / s⌉
+    rows and columns, and would need n² m (n'² m' + 1) weights if it were fully connected.
+
+    Args:
+        module: a module, or any function of one tensor.
+        x: an input, channels last, with a batch axis; or its shape as a tuple.
+
+    Raises:
+        DTypeError: if the module does not return a tensor.
+        Also what the module raises for this input.
+
+    >>> from gradgraph import nn
+    >>> net = nn.Sequential(nn.Conv(3, 8, 3, padding=1, rng=0), nn.MaxPool(2))
+    >>> print(summary(net, (1, 64, 64, 3)))
+    layer         op        n              m      k    s    p    weights  if dense     field
+    sequential.0  conv      64×64 → 64×64  3 → 8  3×3  1×1  1×1  224      402,685,952  3×3
+    sequential.1  max_pool  64×64 → 32×32  8      2×2  2×2  0×0  0        0            4×4
+    224 weights in all
+    """
+    image = np.zeros(x, np.float32) if isinstance(x, tuple) else x
+    start = image if isinstance(image, Tensor) else asarray(image)
+    with enable_grad(), capture():
+        out = module(start)
+    if not isinstance(out, Vertex):
+        raise DTypeError(
+            "summary",
+            f"the module returned {type(out).__name__}, not a tensor",
+            "Pass a module or a function that returns one tensor.",
+        )
+    graph = Graph.of(out, inputs=start)
+    learned = {v: v.size for v in graph.vertices if isinstance(v, Tensor) and _learns(v)}
+    return Summary(tuple(_rows(graph)), sum(learned.values()))
+
+
+def _learns(v: Vertex) -> bool:
+    return v.op is None and v.requires_grad
+
+
+def _rows(graph: Graph) -> Iterator[Row]:
+    """A row for each step that is a layer; the receptive field follows every step."""
+    start = graph.inputs[0]
+    fields: dict[int, Any] = {start: tuple((1, 1) for _ in graph.specs[start].shape[1:-1])}
+    readers: dict[int, list[Step]] = {}
+    for step in graph.steps:
+        for slot in step.inputs:
+            readers.setdefault(slot, []).append(step)
+    for step in graph.steps:
+        geometry = _geometry(step, graph)
+        below = [fields[slot] for slot in step.inputs if slot in fields]
+        if below:
+            fields[step.output] = _field(step, geometry, below, graph)
+        if geometry is None and step.op.name != "matmul":
+            continue
+        x, y = graph.specs[step.inputs[0]], graph.specs[step.output]
+        bias = _bias(step, readers.get(step.output, []), graph)
+        inputs = [graph.vertices[slot] for slot in step.inputs[1:]]
+        weights = sum(np.size(v._data) for v in [*inputs, *bias] if _learns(v))
+        if geometry is None:
+            k: Shape = ()
+            s: Shape = ()
+            p: tuple[tuple[int, int], ...] = ()
+            n_in, n_out, dense, note = (), (), weights, ""
+        else:
+            k, s, p, _ = geometry
+            n_in, n_out = x.shape[1:-1], y.shape[1:-1]
+            units = prod(y.shape[1:])
+            dense = units * (prod(x.shape[1:]) + bool(bias)) if len(step.inputs) > 1 else 0
+            note = _note(step, k, s)
+        field = fields.get(step.output)
+        yield Row(
+            name=step.scope or step.op.name,
+            op=step.op.name,
+            n_in=n_in,
+            n_out=n_out,
+            m_in=x.shape[-1],
+            m_out=y.shape[-1],
+            k=k,
+            s=s,
+            p=p,
+            weights=weights,
+            dense=dense,
+            field=() if field is None else tuple(size for size, _ in field),
+            note=note,
+        )
+
+
+def _geometry(step: Step, graph: Graph) -> Any:
+    """(kernel, stride, padding, dilation) of a layer that slides a window, else None."""
+    op = step.op
+    if isinstance(op, ConvOp):
+        return graph.specs[step.inputs[1]].shape[:-2], op.stride, op.padding, op.dilation
+    if isinstance(op, MaxPoolOp | WindowMean):
+        return op.kernel, op.stride, op.padding, (1,) * len(op.kernel)
+    return None
+
+
+def _field(step: Step, geometry: Any, below: list[Any], graph: Graph) -> Any:
+    """(size, jump) along each spatial axis of what one result sees; None if it sees everything.
+
+    A window of k pixels that lie `jump` pixels of the input apart adds (k - 1) · jump; a stride
+    multiplies the jump.
+    """
+    if None in below:
+        return None
+    if geometry is None:
+        shapes = {graph.specs[slot].shape[1:-1] for slot in (step.inputs[0], step.output)}
+        kept = step.op.style in ("activation", "arithmetic") and len(shapes) == 1
+        return max(below) if kept else None
+    return tuple(
+        (size + (k - 1) * gap * jump, jump * stride)
+        for (size, jump), k, stride, _, gap in zip(below[0], *geometry, strict=True)
+    )
+
+
+def _bias(step: Step, readers: list[Step], graph: Graph) -> list[Vertex]:
+    """The parameter that the only reader of the step adds to it, if there is one."""
+    if step.op.style != "linear" or len(readers) != 1 or readers[0].op.name != "add":
+        return []
+    others = [graph.vertices[slot] for slot in readers[0].inputs if slot != step.output]
+    return [v for v in others if _learns(v)]
+
+
+def _note(step: Step, k: Shape, s: Shape) -> str:
+    if step.op.style == "pool" and any(stride > size for size, stride in zip(k, s, strict=True)):
+        return (
+            f"the stride {brief(s)} is larger than the window {brief(k)}, so some pixels are"
+            " never looked at; chapter 7.2 wants k ≥ stride"
+        )
+    return ""
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    def arrow(a: Any, b: Any) -> str:
+        return f"{a} → {b}" if a != b else str(a)
+
+    return (
+        row.name,
+        row.op,
+        f"{brief(row.n_in)} → {brief(row.n_out)}" if row.n_in else "",
+        arrow(row.m_in, row.m_out),
+        brief(row.k) if row.k else "",
+        brief(row.s) if row.s else "",
+        "×".join(str(b) if b == a else f"({b},{a})" for b, a in row.p),
+        f"{row.weights:,}",
+        f"{row.dense:,}",
+        brief(row.field) if row.field else "all" if not row.k else "",
+    )
