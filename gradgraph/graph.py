@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import GradError
 from .node import Vertex
-from .op import Op, Part
+from .op import Op, Part, Saved
 from .spec import Spec
 
 
@@ -124,6 +124,7 @@ class Graph:
                 "Pass one value for each of graph.inputs.",
             )
         slots: list[Any] = [None] * len(self.specs)
+        saved: dict[int, Any] = {}
         for i in self.constants:
             slots[i] = self.vertices[i]._data
         for i, given in zip(self.inputs, values, strict=True):
@@ -138,10 +139,13 @@ class Graph:
             slots[i] = array
         for step in self.steps:
             args = [slots[i] for i in step.inputs]
-            slots[step.output] = (
-                step.op.forward(*args) if isinstance(step.op, Part) else step.op._compute(args)[0]
-            )
-        results = tuple(slots[i] for i in self.outputs)
+            if isinstance(step.op, Part):
+                slots[step.output] = step.op.forward(*args)
+            elif isinstance(step.op, Saved):
+                slots[step.output] = saved[step.inputs[0]][step.op.index]
+            else:
+                slots[step.output], saved[step.output] = step.op._compute(args)
+        results = tuple(np.array(slots[i]) for i in self.outputs)
         return results[0] if len(results) == 1 else results
 
     def flops(self) -> int:
@@ -149,7 +153,7 @@ class Graph:
         return sum(
             step.op.flops(self.specs[step.output], *(self.specs[i] for i in step.inputs))
             for step in self.steps
-            if not isinstance(step.op, Part)
+            if not isinstance(step.op, Part | Saved)
         )
 
     def __len__(self) -> int:
@@ -180,7 +184,7 @@ def _flatten(tensors: Any) -> Iterable[Vertex]:
             raise GradError(
                 "Graph.of",
                 f"{type(item).__name__} is no tensor",
-                "Pass the tensor that your function returned.",
+                "Pass the tensor that your function returned: net(x), not net.",
             )
 
 

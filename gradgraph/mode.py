@@ -284,5 +284,9 @@ def scope(name: str) -> switch:
 
 
 def computing_for(vertex: Any, rule: str) -> switch:
-    """Context manager for sweeps: vertices made inside remember `vertex` and `rule`."""
-    return switch(lambda mode: replace(mode, origin=(vertex, rule), scope=vertex.scope))
+    """Context manager for recorded sweeps: vertices made inside remember `vertex` and `rule`.
+
+    Everything is captured: what the rule asks about its operands belongs to the graph too.
+    """
+    origin = (vertex, rule)
+    return switch(lambda mode: replace(mode, capture=True, origin=origin, scope=vertex.scope))

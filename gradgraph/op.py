@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .errors import DTypeError, GradgraphError, OpDefinitionError
-from .mode import MODE, Mode
+from .mode import MODE, Mode, current
 from .node import Vertex, leaf, make
 from .spec import Spec
 
@@ -90,6 +90,7 @@ class Op:
     vjps: ClassVar[tuple[Any, ...]] = ()
     jvps: ClassVar[tuple[Any, ...]] = ()
     plain: ClassVar[int] = 0  # 1 or 2: the arity of an op that the fast paths may take
+    trusted: ClassVar[bool] = True  # one of ours: its arrays need no guard, its results no check
 
     _values: tuple[Any, ...]
     _hash: int
@@ -106,9 +107,10 @@ class Op:
         if abstract:
             return
         cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
+        cls.trusted = cls.__module__.partition(".")[0] == "gradgraph"
         _complete(cls)
         cls.plain = 0
-        simple = not (cls.saves or cls.checks or cls.variadic or cls.constant)
+        simple = not (cls.saves or cls.checks or cls.variadic or cls.constant) and cls.trusted
         simple = simple and cls.outputs == 1
         if simple and cls.pulls is Op.pulls and cls.pushes is Op.pushes and len(cls.args) < 3:
             cls.plain = len(cls.args)
@@ -127,12 +129,24 @@ class Op:
             raise TypeError(f"{type(self).__name__} has the fields {self.fields}, got {args}")
         self.__dict__.update(zip(self.fields, values, strict=True))
         self.__dict__["_values"] = tuple(values)
+        for field, value in zip(self.fields, values, strict=True):
+            try:
+                hash(value)
+            except TypeError:
+                raise DTypeError(
+                    self.name,
+                    f"field {field} is {type(value).__name__}, which cannot be hashed",
+                    "Fields are numbers, strings and tuples of them; an array is an argument.",
+                ) from None
         self.__dict__["_hash"] = hash((type(self), *values))
 
     @classmethod
     def of(cls, *values: Any) -> Self:
         """The instance with these field values, made once and cached."""
-        return _cached(cls, *values)  # type: ignore[arg-type, return-value]
+        try:
+            return _cached(cls, *values)  # type: ignore[arg-type, return-value]
+        except TypeError:
+            return cls(*values)  # says which value cannot be hashed
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable: make a new one instead")
@@ -160,6 +174,10 @@ class Op:
     def __call__(self, *args: Any) -> Any:
         """Apply the op: arrays give an array, any tensor among them gives a tensor."""
         kind = self.vertex
+        if len(args) != len(self.args) and not (self.variadic and len(args) >= len(self.args) - 1):
+            raise TypeError(
+                f"{self.name} takes ({', '.join(self.args)}), but was given {len(args)} arguments"
+            )
         if not any(isinstance(a, Vertex) for a in args):
             arrays = [a if isinstance(a, SCALARS) else self._array(a) for a in args]
             data, _ = self._compute(arrays)
@@ -169,7 +187,10 @@ class Op:
         mode = MODE.get()
         if mode.__class__ is not Mode:
             mode = mode.resolve()
-        tracked = mode.record and any(getattr(a, "requires_grad", False) for a in args)
+        tracked = mode.record and any(
+            getattr(a, "requires_grad", False) and self.vjps[min(i, len(self.args) - 1)] is not None
+            for i, a in enumerate(args)
+        )
         recorded = tracked or mode.capture
         inputs = tuple(a if isinstance(a, Vertex) else self._constant(a, recorded) for a in args)
         data, saved = self._compute([x._data for x in inputs])
@@ -187,10 +208,13 @@ class Op:
     def _compute(self, args: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
         if self.checks:
             self.spec(*map(Spec.of, args))
+        args = self.guarded(args)
         try:
             data = self.forward(*args)
         except Exception as error:
             raise self._explain(error, args) from None
+        if not self.trusted:
+            self._check_result(data)
         saved: tuple[Any, ...] = ()
         if self.saves:
             data, *rest = data
@@ -200,6 +224,29 @@ class Op:
         if data.__class__ is not ndarray:
             data = np.asarray(data)
         return data, saved
+
+    def guarded(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Read-only views of arrays for the rules of an op that is not ours."""
+        return values if self.trusted else [_read_only(v) for v in values]
+
+    def _check_result(self, data: Any) -> None:
+        """Raise if what a user's `forward` returned is not what its class announces."""
+        if self.saves and (not isinstance(data, tuple) or len(data) != 1 + len(self.saves)):
+            wanted = f"a tuple of the result and {', '.join(self.saves)}"
+        elif self.outputs > 1:
+            parts = data[0] if self.saves else data
+            count = len(parts) if isinstance(parts, tuple | list) else 0
+            wanted = "" if count == self.outputs else f"a tuple of {self.outputs} arrays"
+        else:
+            part = data[0] if self.saves else data
+            fine = isinstance(part, (ndarray, *SCALARS)) and np.asarray(part).dtype.kind in "biufc"
+            wanted = "" if fine else "an array of numbers"
+        if wanted:
+            raise DTypeError(
+                self.name,
+                f"its forward returned {type(data).__name__}, not {wanted}",
+                "Return what outputs and saves announce.",
+            )
 
     def _explain(self, error: Exception, args: Sequence[Any]) -> Exception:
         """The op's own words for an error of numpy's, if its spec has any."""
@@ -213,16 +260,15 @@ class Op:
         return error
 
     def _array(self, value: Any) -> Any:
-        if value.__class__ is ndarray:
-            return value
         try:
             array = np.asarray(value)
         except ValueError:
             array = np.empty(0, object)
         if array.dtype.kind not in "biufc":
+            kind = f"an array of {array.dtype}" if array is value else type(value).__name__
             raise DTypeError(
                 self.name,
-                f"an operand is {type(value).__name__} {str(value)[:40]!r}, not numbers",
+                f"an operand is {kind} {str(value)[:40]!r}, not numbers",
                 "Pass a Tensor, a numpy array or a Python number.",
             )
         return array
@@ -288,15 +334,26 @@ def _complete(cls: type[Op]) -> None:
 
     if not hasattr(cls, "forward"):
         fail("it has no forward", "Add `def forward(self, x)`.")
+    held = Op.registry.get(cls.name)
+    if held is not None and held.trusted and not cls.trusted:
+        fail(f"there already is an op called {cls.name!r}", f'Say name = "my_{cls.name}".')
+    for field in cls.fields:
+        if hasattr(Op, field):
+            fail(f"an op has a use of its own for {field!r}", "Choose another name for the field.")
     if isinstance(cls.forward, np.ufunc):
         cls.ufunc = cls.forward
         cls.args = ("x", "y")[: cls.forward.nin]
     else:
-        code = cls.forward.__code__
+        code: Any = getattr(cls.forward, "__code__", None)
+        if code is None:
+            fail("its forward is no function", "Add `def forward(self, x)`.")
         cls.variadic = bool(code.co_flags & 0x04)
         cls.args = code.co_varnames[1 : code.co_argcount + cls.variadic]
     if not cls.args:
         fail("its forward takes no argument", "Add `def forward(self, x)`.")
+    for kind in ("linear", "diagonal", "constant", "saves"):
+        if not isinstance(getattr(cls, kind), tuple):
+            fail(f"{kind} is {getattr(cls, kind)!r}, not a tuple", f'Write {kind} = ("x",).')
     for kind in ("linear", "diagonal", "constant"):
         for arg in getattr(cls, kind):
             if arg not in cls.args:
@@ -334,6 +391,10 @@ def _complete(cls: type[Op]) -> None:
         jvps.append(getattr(cls, f"jvp_{arg}"))
     cls.vjps = tuple(vjps)
     cls.jvps = tuple(jvps)
+    for name in vars(cls):
+        arg = name[4:].removesuffix("_into")
+        if name.startswith(("vjp_", "jvp_")) and arg not in cls.args:
+            fail(f"{name} is the rule of no argument of forward", f"Is {arg!r} misspelt?")
     needed = {
         "spec": f"`def spec(self, {taken})`: the result's shape and dtype, with the errors",
         "reference": f"`def reference(self, {taken})`: the definition in loops over scalars",
@@ -345,6 +406,8 @@ def _complete(cls: type[Op]) -> None:
 
 
 def _check_signature(cls: type[Op], rule: str, wanted: str, fail: Any) -> None:
+    if not callable(getattr(cls, rule)):
+        fail(f"{rule} is no function", f"Write `def {rule}({wanted})`.")
     code = getattr(getattr(cls, rule), "__code__", None)
     if code is None or code.co_flags & 0x04:
         return
@@ -354,6 +417,16 @@ def _check_signature(cls: type[Op], rule: str, wanted: str, fail: Any) -> None:
             f"{rule} takes {code.co_argcount} arguments, not {count}",
             f"Write `def {rule}({wanted})`.",
         )
+
+
+def _read_only(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_read_only, value))
+    if not isinstance(value, ndarray):
+        return value
+    view = value.view()
+    view.flags.writeable = False
+    return view
 
 
 def _linear_rule(cls: type[Op], index: int, variadic: bool) -> Any:
@@ -443,3 +516,31 @@ class Part(Op):
 
 
 Part.plain = 0  # its cotangent is a tuple, which only the general step of `pull` takes
+
+
+class Saved(Op):
+    """An array that `forward` saved, as a vertex: recorded, so that a replay saves it anew."""
+
+    index: int
+    constant = ("x",)
+    style = "shape"
+
+    @staticmethod
+    def all(v: Vertex) -> tuple[Any, ...]:
+        """A vertex for each array that v saved."""
+        mode = current()
+        return tuple(
+            make(Op.vertex, saved, Saved.of(i), (v,), (), v.version, False, mode)
+            for i, saved in enumerate(v.saved)
+        )
+
+    def forward(self, x: Any) -> Any:
+        raise NotImplementedError  # it reads the vertex, not its array
+
+    def spec(self, x: Any) -> Any:
+        raise NotImplementedError
+
+    reference = sample = spec
+
+
+del Op.registry["saved"]  # no law applies to it

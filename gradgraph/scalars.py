@@ -10,7 +10,7 @@ import numpy as np
 from . import scalar
 from .graph import Graph
 from .mode import capture, enable_grad
-from .op import Part
+from .op import Part, Saved
 from .tensor import Tensor
 
 
@@ -61,6 +61,8 @@ def scalars(f: Callable[..., Any], *arrays: Any) -> Scalars:
         args = [slots[i] for i in step.inputs]
         if isinstance(step.op, Part):
             slots[step.output] = args[0][step.op.index]
+        elif isinstance(step.op, Saved):
+            slots[step.output] = graph.vertices[step.output]._data
         else:
             slots[step.output] = step.op.reference(*args)
     return Scalars(slots[graph.outputs[0]], tuple(leaves))

@@ -90,6 +90,16 @@ def inexact(*specs: Spec) -> np.dtype[Any]:
     return dtype if dtype.kind in "fc" else np.result_type(dtype, np.float16(0), 0.0)
 
 
+def floating(*specs: Spec) -> np.dtype[Any]:
+    """Like `promote`, but integers become float64, whatever their size, as in numpy's mean.
+
+    >>> floating(Spec((2,), np.dtype("uint8"))), floating(Spec((2,), np.dtype("float32")))
+    (dtype('float64'), dtype('float32'))
+    """
+    dtype = promote(*specs)
+    return dtype if dtype.kind in "fc" else np.dtype(float)
+
+
 def broadcast(op: str, **specs: Spec) -> Shape:
     """The shape that numpy broadcasts the operands to; an error that names the axis if none.
 

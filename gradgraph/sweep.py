@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from . import ops
-from .errors import MutationError
+from .errors import DTypeError, GradError, MutationError
 from .mode import computing_for
 from .node import Vertex
-from .op import Part
+from .op import Part, Saved
 from .spec import show
 
 ndarray = np.ndarray
@@ -150,27 +150,59 @@ def _pull_one(
         if inputs[0] in grads:
             into(_buffer(grads, owned, inputs[0]), g, *(x._data for x in inputs[1:]))
         return
-    out = _whole(v) if record else v._data
-    args = inputs if record else [x._data for x in inputs]
 
-    def contribute(wanted: list[bool]) -> None:
+    def contribute(g: Any, out: Any, args: Any, saved: Any, wanted: Any) -> None:
         if rows and not op.batched:
-            cotangents = _row_by_row(op, g, out, args, v.saved, wanted, rows)
+            cotangents = _row_by_row(op, g, out, args, saved, wanted, rows)
         else:
-            cotangents = op.pulls(g, out, args, v.saved, wanted)
-        for x, c in zip(inputs, cotangents, strict=True):
+            cotangents = op.pulls(g, out, args, saved, wanted)
+        for i, (x, c) in enumerate(zip(inputs, cotangents, strict=True)):
+            if not op.trusted and wanted[i]:
+                c = _checked(v, op.rule_of(i), c, x._data, rows)
             if c is not None:
                 c = c if op.__class__ is Part else fit(c, x._data, rows)
                 _collect(grads, owned, x, c, record)
 
     wanted = [x in grads for x in inputs]
     if not record:
-        contribute(wanted)
+        given = [g, v._data, tuple(x._data for x in inputs), tuple(v.saved)]
+        g, out, args, saved = op.guarded(given)
+        contribute(g, out, args, saved, wanted)
         return
     for i, want in enumerate(wanted):
         if want:
             with computing_for(v, op.rule_of(i)):
-                contribute([j == i for j in range(len(inputs))])
+                only = [j == i for j in range(len(inputs))]
+                contribute(g, _whole(v), inputs, Saved.all(v), only)
+
+
+def _checked(v: Vertex, rule: str, c: Any, like: Any, rows: int) -> Any:
+    """What a user's VJP rule returned, if it can be a cotangent of `like`; a copy of an array."""
+    op: Any = v.op
+    if c is None:
+        if rule[4:] in op.constant or "pulls" in vars(type(op)):
+            return None
+        raise _wrong_rule(v, rule, "nothing", like)
+    c = c if isinstance(c, Vertex) else np.array(c)
+    shape = c.shape[1:] if rows else c.shape
+    most = max(np.ndim(v._data), like.ndim) if v._data.__class__ is ndarray else like.ndim
+    tail = shape[len(shape) - like.ndim :]
+    broadcast = like.ndim <= len(shape) <= most and all(
+        n in (1, m) for n, m in zip(like.shape, tail, strict=True)
+    )
+    if not broadcast or c.dtype.kind not in "biuf":
+        raise _wrong_rule(v, rule, f"{show(shape)} {c.dtype}", like)
+    return c
+
+
+def _wrong_rule(v: Vertex, rule: str, got: str, like: Any) -> GradError:
+    op: Any = v.op
+    where = f" in {v.scope}" if v.scope else ""
+    return GradError(
+        op.name,
+        f"its rule {rule}{where} returned {got}, but what it belongs to is {show(like.shape)}",
+        "A cotangent has the shape of its argument, a tangent that of the result.",
+    )
 
 
 def _row_by_row(
@@ -247,8 +279,8 @@ def push(
             raise _mutated(v)
         if record:
             with computing_for(v, "jvp"):
-                terms = op.pushes(arriving, _whole(v), inputs, v.saved)
-                tangents[v] = _total(terms, v._data)
+                terms = op.pushes(arriving, _whole(v), inputs, Saved.all(v))
+                tangents[v] = _total(_sound(v, terms), v._data)
             continue
         args = [x._data for x in inputs]
         if op.plain:
@@ -260,8 +292,22 @@ def push(
                     total = term if total is None else total + term
             tangents[v] = total if _fits(total, out) else _total([total], out)
         else:
-            tangents[v] = _total(op.pushes(arriving, v._data, args, v.saved), v._data)
+            guarded = op.guarded([tuple(arriving), v._data, tuple(args), tuple(v.saved)])
+            tangents[v] = _total(_sound(v, op.pushes(*guarded)), v._data)
     return tangents
+
+
+def _sound(v: Vertex, terms: list[Any]) -> list[Any]:
+    """The terms, if a user's JVP rules may return them: shaped like the result or an argument."""
+    op: Any = v.op
+    if op.trusted or v._data.__class__ is tuple:
+        return terms
+    shapes = {v._data.shape, *(np.shape(x._data) for x in v.inputs)}
+    for t in terms:
+        if t is None or np.shape(t) not in shapes:
+            got = "nothing" if t is None else show(np.shape(t))
+            raise _wrong_rule(v, f"jvp_{'/'.join(op.args)}", got, v._data)
+    return terms
 
 
 def _fits(c: Any, like: Any) -> bool:
@@ -307,6 +353,13 @@ def fit(c: Any, like: Any, rows: int = 0) -> Any:
         if c.shape != shape:
             c = ops.reshape(c, shape)
     if c.dtype != like.dtype:
+        if "c" in (c.dtype.kind, like.dtype.kind):
+            raise DTypeError(
+                "gradient",
+                f"a derivative of {c.dtype} meets an array of {like.dtype}; complex numbers have"
+                " no derivatives here",
+                "Compute with real and imaginary parts as two tensors.",
+            )
         c = ops.cast(c, like.dtype)
     return c
 

@@ -13,7 +13,7 @@ from .errors import DTypeError, GradError, GradgraphError, ShapeError
 from .mode import current
 from .node import Vertex, leaf, make
 from .op import Op, apply2
-from .ops.elementwise import ADD, DIVIDE, MULTIPLY, SUBTRACT
+from .ops.elementwise import ADD, DIVIDE, MULTIPLY, SUBTRACT, both, negate
 from .spec import Shape, show
 from .sweep import pull, reach
 
@@ -335,7 +335,7 @@ class Tensor(Vertex):
             " hold a graph. Save t.numpy() with numpy.savez, and load it with Tensor(array)."
         )
 
-    # Arithmetic (`==` and `<` compare values and give boolean arrays)
+    # Arithmetic (`==` and `<` compare values and give boolean arrays; `~ & |` are logical)
 
     def __add__(self, other: Any) -> Any:
         return apply2(ADD, self, other)
@@ -381,6 +381,19 @@ class Tensor(Vertex):
 
     def __abs__(self) -> Any:
         return ops.absolute(self)
+
+    def __invert__(self) -> Any:
+        return negate(self)
+
+    def __and__(self, other: Any) -> Any:
+        return both(self, other)
+
+    __rand__ = __and__
+
+    def __or__(self, other: Any) -> Any:
+        return negate(both(negate(self), negate(other)))
+
+    __ror__ = __or__
 
     def __eq__(self, other: Any) -> Any:
         return self._data == _raw(other)
@@ -579,7 +592,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 def _numpy_functions() -> None:
     """numpy's functions that record an op: those that an Op names, and those of its signature."""
     for op in Op.registry.values():
-        if isinstance(op.ufunc, np.ufunc):
+        if isinstance(op.ufunc, np.ufunc) and hasattr(ops, op.name):
             _UFUNCS[op.ufunc] = getattr(ops, op.name)
     for name in ("sum", "mean", "max"):
         _FUNCTIONS[getattr(np, name)] = _reduction(name)

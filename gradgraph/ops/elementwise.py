@@ -40,7 +40,7 @@ def _pick(x: Any, at: tuple[int, ...]) -> Any:
 class Unary(Elementwise, abstract=True):
     """An elementwise op of one argument."""
 
-    diagonal = ("x",)
+    diagonal: ClassVar[tuple[str, ...]] = ("x",)
 
     def spec(self, x: Spec) -> Spec:
         return Spec(x.shape, promote(x) if self.keeps_integers else inexact(x))
@@ -53,7 +53,7 @@ class Unary(Elementwise, abstract=True):
 class Binary(Elementwise, abstract=True):
     """An elementwise op of two arguments that broadcast."""
 
-    diagonal = ("x", "y")
+    diagonal: ClassVar[tuple[str, ...]] = ("x", "y")
     keeps_integers = True
     style = "arithmetic"
 
@@ -144,10 +144,12 @@ class Power(Binary):
         return x**y
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
-        return g * (y * x ** np.where(y == 0, 1.0, y - 1))
+        flat = both(equal(x, 0), equal(y, 0))
+        return g * (y * x ** where(flat, 1.0, y - 1))
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
-        return g * (out * np.log(np.where(x == 0, 1.0, x)))
+        zero = equal(x, 0)
+        return g * (mask(out, negate(zero)) * np.log(where(zero, 1.0, x)))
 
     def scalar(self, x: Any, y: Any) -> Any:
         return x**y
@@ -257,8 +259,10 @@ class Sigmoid(Unary):
     style = "activation"
 
     def forward(self, x: Any) -> Any:
+        x = np.asarray(x)
+        x = x.astype(inexact(Spec.of(x)), copy=False)  # unsigned integers have no negative
         e = np.exp(-np.abs(x))
-        return np.where(np.greater_equal(x, 0), e.dtype.type(1), e) / (1 + e)
+        return np.where(x >= 0, e.dtype.type(1), e) / (1 + e)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g * (out * (1 - out))
@@ -275,7 +279,7 @@ class Absolute(Unary):
     keeps_integers = True
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return mask(g, x > 0) - mask(g, x < 0)
+        return mask(g, greater(x, 0)) - mask(g, greater(0, x))
 
     def scalar(self, x: Any) -> Any:
         v = scalar.value(x)
@@ -293,7 +297,7 @@ class Relu(Unary):
         return np.maximum(x, 0)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return mask(g, out > 0)
+        return mask(g, greater(out, 0))
 
     def scalar(self, x: Any) -> Any:
         return scalar.where(scalar.value(x) > 0, x, x * 0.0)
@@ -306,10 +310,10 @@ class Maximum(Binary):
     domain = "kinky"
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
-        return mask(g, x > y) + 0.5 * mask(g, x == y)
+        return mask(g, greater(x, y)) + 0.5 * mask(g, equal(x, y))
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
-        return mask(g, y > x) + 0.5 * mask(g, x == y)
+        return mask(g, greater(y, x)) + 0.5 * mask(g, equal(x, y))
 
     def scalar(self, x: Any, y: Any) -> Any:
         return scalar.maximum(x, y)
@@ -333,10 +337,10 @@ class Where(Elementwise):
         return np.where(condition, x, y)
 
     def vjp_x(self, g: Any, out: Any, condition: Any, x: Any, y: Any) -> Any:
-        return mask(g, _truth(condition))
+        return mask(g, condition)
 
     def vjp_y(self, g: Any, out: Any, condition: Any, x: Any, y: Any) -> Any:
-        return mask(g, ~_truth(condition))
+        return mask(g, negate(condition))
 
     def spec(self, condition: Spec, x: Spec, y: Spec) -> Spec:
         return Spec(broadcast(self.name, condition=condition, x=x, y=y), promote(x, y))
@@ -350,10 +354,6 @@ class Where(Elementwise):
         return cls(), (draw.rng.random(c) < 0.5, draw.normal(a), draw.normal(b))
 
 
-def _truth(condition: Any) -> Any:
-    return condition != 0
-
-
 class Mask(Elementwise):
     """x where the mask holds, exactly 0 elsewhere, even where x is infinite or NaN."""
 
@@ -362,7 +362,7 @@ class Mask(Elementwise):
     style = "arithmetic"
 
     def forward(self, x: Any, chosen: Any) -> Any:
-        return masked(x, chosen)
+        return masked(x, np.asarray(chosen, dtype=bool))
 
     def vjp_x(self, g: Any, out: Any, x: Any, chosen: Any) -> Any:
         return mask(g, chosen)
@@ -377,6 +377,67 @@ class Mask(Elementwise):
     def sample(cls, draw: Draw) -> Any:
         a, b = draw.broadcastable(2)
         return cls(), (draw.normal(a), draw.rng.random(b) < 0.5)
+
+
+class Comparison(Binary, abstract=True):
+    """A question about each pair of elements; the answers have no derivative."""
+
+    constant = ("x", "y")
+    linear = ()
+    diagonal = ()
+
+    def spec(self, x: Spec, y: Spec) -> Spec:
+        return Spec(broadcast(self.name, x=x, y=y), np.dtype(bool))
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        a, b = draw.broadcastable(2)
+        return cls(), (draw.tied(a), draw.tied(b))
+
+
+class Greater(Comparison):
+    """Whether x > y."""
+
+    forward = np.greater
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return scalar.value(x) > scalar.value(y)
+
+
+class Equal(Comparison):
+    """Whether x = y."""
+
+    forward = np.equal
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return scalar.value(x) == scalar.value(y)
+
+
+class Both(Comparison):
+    """Whether x and y hold."""
+
+    forward = np.logical_and
+    name = "logical_and"
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return bool(scalar.value(x)) and bool(scalar.value(y))
+
+
+class Negate(Unary):
+    """Whether x does not hold."""
+
+    forward = np.logical_not
+    name = "logical_not"
+    style = "arithmetic"
+    constant = ("x",)
+    diagonal = ()
+    domain = "tied"
+
+    def spec(self, x: Spec) -> Spec:
+        return Spec(x.shape, np.dtype(bool))
+
+    def scalar(self, x: Any) -> Any:
+        return not scalar.value(x)
 
 
 class Cast(Unary):
@@ -433,6 +494,9 @@ ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER = Add(), Subtract(), Multiply(), Divide()
 NEGATIVE, EXP, LOG, SQRT, SIN, COS = Negative(), Exp(), Log(), Sqrt(), Sin(), Cos()
 TANH, SIGMOID, ABSOLUTE, RELU = Tanh(), Sigmoid(), Absolute(), Relu()
 MAXIMUM, WHERE, MASK, ALIAS = Maximum(), Where(), Mask(), Alias()
+
+# What rules ask about their operands: recorded with the rest, so that a replay asks again.
+greater, equal, both, negate = Greater(), Equal(), Both(), Negate()
 
 
 def add(x: Any, y: Any) -> Any:
@@ -573,7 +637,9 @@ def absolute(x: Any) -> Any:
 
 
 def relu(x: Any) -> Any:
-    """max(x, 0), elementwise; its slope at 0 is 0 (chapter, section 7.4.1). NaN stays NaN.
+    """max(x, 0), elementwise; its slope at 0 is 0 (chapter, section 7.4.1).
+
+    NaN stays NaN, and its slope is 0.
 
     >>> relu(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
@@ -584,7 +650,7 @@ def relu(x: Any) -> Any:
 def maximum(x: Any, y: Any) -> Any:
     """The greater of x and y, elementwise with broadcasting; NaN if either is.
 
-    At a tie each gets half of the gradient. Errors as for `add`.
+    At a tie each gets half of the gradient; at a NaN none gets any. Errors as for `add`.
 
     >>> maximum(np.array([1.0, 5.0]), 3.0)
     array([3., 5.])
@@ -613,7 +679,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def mask(x: Any, chosen: Any) -> Any:
-    """x where `chosen` holds, exactly 0 elsewhere (also for inf and NaN); dtype of x.
+    """x where `chosen` holds (is not 0), exactly 0 elsewhere, also for inf and NaN; dtype of x.
 
     >>> mask(np.array([1.0, np.inf]), np.array([True, False]))
     array([1., 0.])

@@ -9,9 +9,9 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
-from ..node import Vertex
 from ..op import Op
-from ..spec import Spec, inexact, show
+from ..spec import Spec, floating, show
+from .elementwise import cast, equal
 from .reduce import mean, sum
 from .softmax import softmax
 
@@ -59,7 +59,8 @@ class SquaredError(_Loss):
     """(guess - actual)² for each element."""
 
     def forward(self, guess: Any, actual: Any) -> Any:
-        return self._reduce(np.square(np.subtract(guess, actual)))
+        dtype = floating(Spec.of(guess), Spec.of(actual))
+        return self._reduce(np.square(np.subtract(guess, actual, dtype=dtype)))
 
     def vjp_guess(self, g: Any, out: Any, guess: Any, actual: Any) -> Any:
         return self._each(g, guess.size) * (2 * (guess - actual))
@@ -83,7 +84,7 @@ class SquaredError(_Loss):
                 if guess.size == actual.size
                 else "Compare arrays of one shape.",
             )
-        return self._spec(guess.shape, inexact(guess, actual))
+        return self._spec(guess.shape, floating(guess, actual))
 
     def reference(self, guess: Any, actual: Any) -> Any:
         guess, actual = (np.asarray(a, dtype=object) for a in (guess, actual))
@@ -107,6 +108,7 @@ class CrossEntropy(_Loss):
     constant = ("labels",)
 
     def forward(self, logits: Any, labels: Any) -> Any:
+        logits = logits.astype(floating(Spec.of(logits)), copy=False)
         classes = logits.shape[-1]
         wrong = (labels < 0) | (labels >= classes)
         if wrong.any():
@@ -148,7 +150,7 @@ class CrossEntropy(_Loss):
             )
         if not logits.shape[-1]:
             raise ShapeError(self.name, f"logits are {logits}: no classes", "Add outputs.")
-        return self._spec(labels.shape, inexact(logits))
+        return self._spec(labels.shape, floating(logits))
 
     def reference(self, logits: Any, labels: Any) -> Any:
         logits = np.asarray(logits, dtype=object)
@@ -171,9 +173,8 @@ class CrossEntropy(_Loss):
 
 def _surplus(logits: Any, labels: Any) -> Any:
     """softmax(logits) minus one-hot labels: the slope of each item's loss."""
-    labels = labels._data if isinstance(labels, Vertex) else labels
-    one_hot = np.equal(labels[..., None], np.arange(logits.shape[-1])).astype(logits.dtype)
-    return softmax(logits) - one_hot
+    one_hot = equal(labels[..., None], np.arange(logits.shape[-1]))
+    return softmax(logits) - cast(one_hot, logits.dtype)
 
 
 def _reduction(op: str, reduction: str) -> str:
@@ -226,4 +227,5 @@ def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
     >>> cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).round(4)
     np.float64(0.6931)
     """
+    logits, labels = (a if hasattr(a, "ndim") else np.asarray(a) for a in (logits, labels))
     return CrossEntropy.of(_reduction("cross_entropy", reduction))(logits, labels)

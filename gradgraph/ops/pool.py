@@ -16,10 +16,10 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, ShapeError
+from ..errors import DomainError, DTypeError, ShapeError
 from ..kernels import numpy_ as kernels
 from ..op import Op
-from ..spec import Shape, Spec, inexact, show
+from ..spec import Shape, Spec, floating, show
 from .conv import Ints, Pairs, padding_pairs, per_axis
 
 
@@ -106,6 +106,12 @@ class MaxPool(_Pool):
         return Pick.of(*self.geometry)(t, winner)
 
     def spec(self, x: Spec) -> Spec:
+        if x.dtype.kind not in "fiu":
+            raise DTypeError(
+                self.name,
+                f"x is {x.dtype}, whose greatest element is not defined",
+                "Convert it: x.astype(int).",
+            )
         return Spec(self._out(x), x.dtype)
 
     def reference(self, x: Any) -> Any:
@@ -213,17 +219,18 @@ class WindowMean(_Pool):
             yield p, [(at, w / total) for at, w in heavy]
 
     def forward(self, x: Any) -> Any:
-        dtype = inexact(Spec.of(x))
-        x = x.astype(dtype, copy=False)
+        dtype = floating(Spec.of(x))
+        wide = np.dtype("float32") if dtype.itemsize < 4 else dtype  # as in numpy's mean
+        x = x.astype(wide, copy=False)
         total = kernels.window_sum(x, *self.geometry, self._weights())
-        total /= np.asarray(self._counts(x.shape[1:-1]), dtype)
-        return total
+        total /= np.asarray(self._counts(x.shape[1:-1]), wide)
+        return total.astype(dtype, copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return WindowSpread.of(*self.geometry, self.count_pad, x.shape[1:-1])(g)
 
     def spec(self, x: Spec) -> Spec:
-        return Spec(self._out(x), inexact(x))
+        return Spec(self._out(x), floating(x))
 
     def reference(self, x: Any) -> Any:
         x = np.asarray(x, dtype=object)

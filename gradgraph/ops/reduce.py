@@ -12,7 +12,7 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
-from .elementwise import mask
+from .elementwise import cast, equal, mask, maximum
 from .shape import broadcast_to, reshape
 
 
@@ -133,9 +133,9 @@ class Max(Reduce):
         return Sum.of(self.axis, self.keepdims)(mask(t / count, winners))
 
     def _winners(self, out: Any, x: Any) -> tuple[Any, Any]:
-        winners = x == reshape(out, self._folded(x.shape, keepdims=True))
-        count = np.sum(winners, axis=self.axis, keepdims=True)
-        return winners, np.maximum(count, 1).astype(x.dtype if x.dtype.itemsize > 2 else float)
+        winners = equal(x, reshape(out, self._folded(x.shape, keepdims=True)))
+        count = maximum(Sum.of(self.axis, True)(winners), 1)
+        return winners, cast(count, x.dtype if x.dtype.itemsize > 2 else float)
 
     def spec(self, x: Spec) -> Spec:
         if self._count(x) == 0:
@@ -193,7 +193,7 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The greatest element over some axes; arguments and errors as for `mean`.
 
-    Elements that tie for the maximum share its gradient evenly.
+    Elements that tie for the maximum share its gradient evenly; if it is NaN none gets any.
 
     >>> max(np.array([[1.0, 2.0], [3.0, 0.0]]), axis=1)
     array([2., 3.])

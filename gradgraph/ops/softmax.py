@@ -10,7 +10,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
-from ..spec import Spec, axes_of, inexact
+from ..spec import Spec, axes_of, floating
 
 
 class _Normalised(Op, abstract=True):
@@ -25,7 +25,7 @@ class _Normalised(Op, abstract=True):
     def spec(self, x: Spec) -> Spec:
         if x.size and not x.shape[self.axis]:
             raise ShapeError(self.name, f"axis {self.axis} of {x} is empty", "Choose another.")
-        return Spec(x.shape, inexact(x))
+        return Spec(x.shape, floating(x))
 
     def line(self, values: list[Any]) -> list[Any]:
         """The definition on the scalars of one line along the axis."""
@@ -52,8 +52,9 @@ class Softmax(_Normalised):
     """eˣ / Σ eˣ along an axis."""
 
     def forward(self, x: Any) -> Any:
+        x = x.astype(floating(Spec.of(x)), copy=False)
         if not x.size:
-            return x.astype(inexact(Spec.of(x)))
+            return x
         e = np.exp(x - np.max(x, axis=self.axis, keepdims=True))
         e /= np.sum(e, axis=self.axis, keepdims=True)
         return e
@@ -73,8 +74,9 @@ class LogSoftmax(_Normalised):
     """x - ln Σ eˣ along an axis."""
 
     def forward(self, x: Any) -> Any:
+        x = x.astype(floating(Spec.of(x)), copy=False)
         if not x.size:
-            return x.astype(inexact(Spec.of(x)))
+            return x
         shifted = x - np.max(x, axis=self.axis, keepdims=True)
         return shifted - np.log(np.sum(np.exp(shifted), axis=self.axis, keepdims=True))
 
@@ -87,6 +89,14 @@ class LogSoftmax(_Normalised):
     def line(self, values: list[Any]) -> list[Any]:
         log_total = scalar.log(scalar.total(scalar.exp(v) for v in values))
         return [v - log_total for v in values]
+
+
+def _along(cls: type[_Normalised], x: Any, axis: Any) -> Any:
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    axes = axes_of(cls.name, axis, x.ndim)
+    if axis is None or len(axes) != 1:
+        raise ShapeError(cls.name, f"axis is {axis!r}, not one axis", "Use axis=-1.")
+    return cls.of(axes[0])(x)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
@@ -102,8 +112,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     >>> softmax(np.array([0.0, np.log(3.0)]))
     array([0.25, 0.75])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    return Softmax.of(axes_of("softmax", int(axis), x.ndim)[0])(x)
+    return _along(Softmax, x, axis)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -112,5 +121,4 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    return LogSoftmax.of(axes_of("log_softmax", int(axis), x.ndim)[0])(x)
+    return _along(LogSoftmax, x, axis)
