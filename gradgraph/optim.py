@@ -98,16 +98,34 @@ class SGD(Optimizer):
         nesterov: bool = False,
     ) -> None:
         super().__init__(parameters, lr)
-        self.momentum = number("SGD", "momentum", momentum)
-        self.weight_decay = number("SGD", "weight_decay", weight_decay)
-        self.nesterov = nesterov
+        self.velocity: list[Tensor] = []
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.nesterov = bool(nesterov)
         if nesterov and not self.momentum:
             raise DomainError(
                 "SGD", "nesterov looks ahead along the velocity, but momentum is 0", "Use 0.9."
             )
-        self.velocity: list[Tensor] = [
-            leaf(Tensor, np.zeros(p.shape, p.dtype)) for p in self.parameters if self.momentum
-        ]
+
+    @property
+    def momentum(self) -> float:
+        """How much of the last velocity stays; may be changed between steps."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, value: float) -> None:
+        self._momentum = number("SGD", "momentum", value)
+        if self._momentum and not self.velocity:
+            self.velocity = [leaf(Tensor, np.zeros(p.shape, p.dtype)) for p in self.parameters]
+
+    @property
+    def weight_decay(self) -> float:
+        """The pull towards zero; may be changed between steps."""
+        return self._weight_decay
+
+    @weight_decay.setter
+    def weight_decay(self, value: float) -> None:
+        self._weight_decay = number("SGD", "weight_decay", value)
 
     def update(self, i: int, w: Array, g: Array) -> None:
         if not self.velocity:

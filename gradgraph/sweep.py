@@ -21,6 +21,7 @@ from .errors import DTypeError, GradError, MutationError
 from .mode import computing_for
 from .node import Vertex
 from .op import Part, Saved
+from .ops.elementwise import ALIAS
 from .spec import show
 
 ndarray = np.ndarray
@@ -32,11 +33,11 @@ _add = np.add
 def reach(outputs: Iterable[Vertex], stop: Iterable[Vertex] = ()) -> list[Vertex]:
     """The vertices that require grad and that the outputs depend on, oldest first.
 
-    The walk does not go beyond the vertices in `stop`.
+    The walk does not go beyond the vertices in `stop`, which count as if they required grad.
     """
     found = set()
     stop = set(stop)
-    stack = [v for v in outputs if v.requires_grad]
+    stack = [v for v in outputs if v.requires_grad or v in stop]
     while stack:
         v = stack.pop()
         if v in found:
@@ -44,7 +45,7 @@ def reach(outputs: Iterable[Vertex], stop: Iterable[Vertex] = ()) -> list[Vertex
         found.add(v)
         if v not in stop:
             for x in v.inputs:
-                if x.requires_grad and x not in found:
+                if (x.requires_grad or x in stop) and x not in found:
                     stack.append(x)
     return sorted(found, key=_BIRTH)
 
@@ -63,26 +64,29 @@ def pull(
     seeds: Sequence[tuple[Vertex, Any]],
     record: bool = False,
     rows: int = 0,
+    stop: Sequence[Vertex] = (),
 ) -> dict[Vertex, Any]:
-    """Carry the seeds' cotangents back through `order` (oldest first).
+    """Carry the seeds' cotangents back through `order` (oldest first), not beyond `stop`.
 
-    Returns the cotangents of the leaves and of the vertices that `retains`; None where none
-    arrived. Cotangents that arrive on several edges are summed. The first one is kept as it is,
-    the second sum allocates, later ones are added in place. With `rows`, every cotangent has one
-    extra leading axis of that length: the rows of a Jacobian, in one sweep.
+    Returns the cotangents of the leaves, of the vertices in `stop` (aliases), and of those that
+    `retains`; None where none arrived. Cotangents that arrive on several edges are summed. The
+    first one is kept as it is, the second sum allocates, later ones are added in place. With
+    `rows`, every cotangent has one extra leading axis of that length: the rows of a Jacobian, in
+    one sweep.
 
     Raises:
         MutationError: if `assign` changed an input after the forward computation.
     """
     grads: dict[Vertex, Any] = dict.fromkeys(order)
     owned: set[Vertex] = set()
+    ends = set(stop)
     for v, seed in seeds:
         if v in grads:
             _collect(grads, owned, v, seed, record)
     general = record or rows
     for v in reversed(order):
         op = v.op
-        if op is None:
+        if op is None or (op is ALIAS and v in ends):
             continue
         g = grads[v] if v.retains else grads.pop(v)
         if g is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import Any, NoReturn
 
 import numpy as np
@@ -47,8 +48,12 @@ class Tensor(Vertex):
             raise DTypeError(
                 "Tensor",
                 f"a tensor of {array.dtype} cannot require grad; derivatives need floats",
-                "Write 2.0 instead of 2, or convert with .astype(float).",
+                "Use real and imaginary parts as two tensors."
+                if array.dtype.kind == "c"
+                else "Write 2.0 instead of 2, or convert with .astype(float).",
             )
+        if name is not None and not isinstance(name, str):
+            raise DTypeError("Tensor", f"name is {name!r}, not a string", 'Use name="w".')
         self._data = array
         self.op = None
         self.inputs = ()
@@ -175,6 +180,13 @@ class Tensor(Vertex):
             )
         if self._data.__class__ is not np.ndarray:
             self._data = np.asarray(self._data)
+        if not np.can_cast(np.asarray(new).dtype, self._data.dtype, "same_kind"):
+            raise DTypeError(
+                "assign",
+                f"the value is {np.asarray(new).dtype}, which {self.name or 'the tensor'} of"
+                f" {self._data.dtype} cannot hold",
+                "Convert it first, or make a new Tensor.",
+            )
         self.own()[...] = new
 
     # Gradients
@@ -238,9 +250,10 @@ class Tensor(Vertex):
                     "Make it with Tensor(array.astype(float), requires_grad=True).",
                 )
         taken = {id(getattr(seed, "_data", seed))}
-        for v, g in grads.items():
-            if g is not None:
-                _deposit(v, g, create_graph, taken)
+        with _DEPOSITS:
+            for v, g in grads.items():
+                if g is not None:
+                    _deposit(v, g, create_graph, taken)
 
     def retain_grad(self) -> Tensor:
         """Ask `backward` to keep the gradient of this inner tensor too; returns self.
@@ -509,8 +522,11 @@ class Tensor(Vertex):
         return mine(*args, **kwargs)
 
 
+_DEPOSITS = Lock()  # sweeps of several threads may add to the `.grad` of one leaf
+
+
 def _array(data: Any) -> Array:
-    """A fresh array of numbers."""
+    """A fresh array of numbers, in the machine's byte order."""
     if isinstance(data, Vertex):
         data = data._data
     try:
@@ -522,10 +538,14 @@ def _array(data: Any) -> Array:
     if array.dtype.kind not in "biufc":
         raise DTypeError(
             "Tensor",
-            f"data {str(data)[:40]!r} is {type(data).__name__}, not an array of numbers",
+            f"data {str(data)[:40]!r} is {_kind(data)}, not an array of numbers",
             "Pass numbers, nested lists of equal length, or a numpy array.",
         )
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _kind(data: Any) -> str:
+    return f"an array of {data.dtype}" if isinstance(data, np.ndarray) else type(data).__name__
 
 
 def _raw(value: Any) -> Any:
@@ -545,7 +565,7 @@ def _deposit(v: Vertex, g: Any, tracked: bool, taken: set[int]) -> None:
     """Add g to v.grad, which shares memory with nothing else: no array whose id is `taken`."""
     if v._grad is not None:
         g = v._grad + g if tracked else v._grad._data + g
-    if isinstance(g, Vertex) and g.op is not None:
+    if isinstance(g, Vertex) and (g.op is not None or g.requires_grad):
         if g._data.base is not None or id(g._data) in taken:
             g = ops.multiply(g, 1.0)
         taken.add(id(g._data))
@@ -566,7 +586,7 @@ def asarray(data: Any, *, copy: bool | None = None) -> Tensor:
     """
     if isinstance(data, Tensor):
         return data
-    if copy is False and isinstance(data, np.ndarray):
+    if copy is False and isinstance(data, np.ndarray) and data.dtype.kind in "biufc":
         view = data.view()
         view.flags.writeable = False
         return leaf(Tensor, view)  # type: ignore[no-any-return]

@@ -46,15 +46,15 @@ def _aliases(name: str, xs: Sequence[Any]) -> list[Tensor]:
     return result
 
 
-def _track(aliases: Sequence[Vertex], on: bool) -> None:
-    """Let aliases that are leaves count as tracked, or no more.
+def _release(aliases: Sequence[Vertex]) -> None:
+    """Aliases that are leaves count as tracked no more, once their function has run.
 
-    They count while their operator runs. Its result may be part of a graph that outlives it, and
-    whoever differentiates that graph must not take them for leaves that somebody waits for.
+    Its result may be part of a graph that outlives the operator, and whoever differentiates that
+    graph must not take them for leaves that somebody waits for.
     """
     for v in aliases:
         if v.op is None:
-            v.requires_grad = on
+            v.requires_grad = False
 
 
 def _recorded(order: Sequence[Vertex], aliases: Sequence[Vertex], extra: Sequence[Any]) -> bool:
@@ -89,9 +89,7 @@ def _pull_to(
     as_tensor: bool,
 ) -> list[Any]:
     """Cotangents of the aliases."""
-    _track(aliases, True)
     everything = reach(outputs, stop=aliases)
-    _track(aliases, False)
     record = _recorded(everything, aliases, cotangents)
     order = downstream(everything, aliases)
     order += [v for v in aliases if v not in set(order)]
@@ -100,13 +98,7 @@ def _pull_to(
         (v, c if record or not isinstance(c, Vertex) else c._data)
         for v, c in zip(outputs, cotangents, strict=True)
     ]
-    for v in aliases:
-        v.retains = True
-    try:
-        grads = pull(order, seeds, record)
-    finally:
-        for v in aliases:
-            v.retains = False
+    grads = pull(order, seeds, record, stop=aliases)
     as_tensor = as_tensor or record
     given = list(cotangents)
     results = []
@@ -135,6 +127,19 @@ def _checked(name: str, out: Any) -> Any:
     )
 
 
+def _check_function(name: str, f: Any) -> None:
+    if not callable(f):
+        raise DTypeError(
+            name, f"{type(f).__name__} is no function", f"Write gg.{name}(f), then call the result."
+        )
+
+
+def _check_argnums(name: str, argnums: Sequence[Any]) -> None:
+    for i in argnums:
+        if isinstance(i, bool) or not isinstance(i, int):
+            raise DTypeError(name, f"argnums holds {i!r}, not an int", "Use argnums=0.")
+
+
 def _any_tensor(xs: Sequence[Any]) -> bool:
     return any(isinstance(x, Vertex) for x in xs)
 
@@ -156,6 +161,8 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """
     several = isinstance(argnums, tuple | list)
     picked = tuple(argnums) if isinstance(argnums, tuple | list) else (argnums,)
+    _check_function("grad", f)
+    _check_argnums("grad", picked)
 
     def result(*xs: Any, **kwargs: Any) -> tuple[Any, Any]:
         for i in picked:
@@ -166,11 +173,14 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
                     "Pass the argument by position.",
                 )
         places = [i % len(xs) for i in picked]
+        if len(set(places)) < len(places):
+            raise GradError("grad", f"argnums={argnums} names an argument twice", "Name it once.")
         aliases = _aliases("grad", [xs[i] for i in places])
         args = list(xs)
         for i, fresh in zip(places, aliases, strict=True):
             args[i] = fresh
         out = _checked("grad", _run(lambda *a: f(*a, **kwargs), args))
+        _release(aliases)
         as_tensor = _any_tensor(xs)
         if np.size(out._data if isinstance(out, Vertex) else out) != 1:
             raise GradError(
@@ -237,6 +247,7 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
     >>> pull(np.array([1.0, 10.0]))
     array([ 2., 40.])
     """
+    _check_function("vjp", f)
     aliases = _aliases("vjp", xs)
     outs, several = _outputs("vjp", _run(f, aliases))
     as_tensor = _any_tensor(xs)
@@ -267,13 +278,15 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
         return grads[0] if len(grads) == 1 else tuple(grads)
 
     shown = tuple(_outer(o, aliases, as_tensor) for o in outs)
-    _track(aliases, False)
+    _release(aliases)
     return (shown if several else shown[0]), pull_back
 
 
 def _like(name: str, what: str, value: Any, x: Any) -> Any:
     """A tangent or cotangent, checked against its tensor."""
     value = value if isinstance(value, Vertex) else np.asarray(value)
+    if value.dtype.kind not in "biuf":
+        raise DTypeError(name, f"the {what} is {value.dtype}, not real numbers", "Use floats.")
     if value.shape != x.shape:
         raise ShapeError(
             name,
@@ -304,13 +317,14 @@ def jvp(f: Function, xs: Any, ts: Any) -> tuple[Any, Any]:
     ts = tuple(ts) if isinstance(ts, tuple | list) else (ts,)
     if len(xs) != len(ts):
         raise ShapeError("jvp", f"{len(xs)} arguments, {len(ts)} tangents", "Pass one for each.")
+    _check_function("jvp", f)
     aliases = _aliases("jvp", xs)
     seeds = [(v, _like("jvp", "tangent", t, v)) for v, t in zip(aliases, ts, strict=True)]
     outs, several = _outputs("jvp", _run(f, aliases))
     as_tensor = _any_tensor([*xs, *ts])
     heads = [o for o in outs if isinstance(o, Vertex)]
     everything = reach(heads, stop=aliases)
-    _track(aliases, False)
+    _release(aliases)
     record = _recorded(everything, aliases, ts)
     as_tensor = as_tensor or record
     if not record:
@@ -346,6 +360,9 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
            [0., 4.]])
     """
 
+    _check_function("jacobian", f)
+    _check_argnums("jacobian", (argnums,))
+
     def result(*xs: Any, **kwargs: Any) -> Any:
         if not -len(xs) <= argnums < len(xs):
             raise GradError(
@@ -361,7 +378,7 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
         if not isinstance(out, Vertex):
             out = leaf(Tensor, np.array(out))
         everything = reach([out], stop=[fresh])
-        _track([fresh], False)
+        _release([fresh])
         record = _recorded(everything, [fresh], [])
         as_tensor = as_tensor or record
         order = downstream(everything, [fresh])
@@ -369,11 +386,10 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
         rows = None
         if out.size and fresh.size and order:
             seed = np.eye(out.size, dtype=out._data.dtype).reshape(out.size, *out.shape)
-            fresh.retains = True
-            rows = pull(order, [(out, seed)], record, rows=out.size).get(fresh)
+            sweep = pull(order, [(out, seed)], record, rows=out.size, stop=[fresh])
+            rows = sweep.get(fresh)
         if rows is None:
             return _give(None, leaf(Tensor, np.zeros(shape, fresh.dtype)), as_tensor)
-        fresh.retains = False
         rows = ops.reshape(rows, shape)
         return _give(rows, leaf(Tensor, np.empty(0, fresh.dtype)), as_tensor)
 

@@ -142,14 +142,20 @@ class MaxPool(Module):
     """The greatest pixel of each window, channel by channel (chapter, section 7.2).
 
     Args:
-        size, stride, padding: as for `gradgraph.max_pool`, which checks them when it is called;
-            the stride is the size by default.
+        size, stride, padding: as for `gradgraph.max_pool`; the stride is the size by default.
+
+    Raises:
+        DomainError: if size or stride is no int ≥ 1, or one such int for each axis.
 
     >>> MaxPool(2)(np.zeros((1, 28, 28, 8), np.float32)).shape
     (1, 14, 14, 8)
     """
 
     def __init__(self, size: Ints, stride: Ints | None = None, padding: Any = 0) -> None:
+        for name, value in (("size", size), ("stride", stride)):
+            if value is not None:
+                axes = len(value) if isinstance(value, tuple | list) else 1
+                per_axis(type(self).__name__, name, value, axes)
         self.size = size
         self.stride = stride
         self.padding = padding
@@ -288,7 +294,18 @@ class Sequential(Module):
 
     def __init__(self, *layers: Callable[[Any], Any], **named: Callable[[Any], Any]) -> None:
         self._order = (*map(str, range(len(layers))), *named)
+        if len(set(self._order)) < len(self._order):
+            twice = sorted(set(map(str, range(len(layers)))) & set(named))
+            raise DomainError(
+                "Sequential", f"two layers are called {twice[0]!r}", "Choose another name."
+            )
         for name, layer in zip(self._order, (*layers, *named.values()), strict=True):
+            if isinstance(layer, type) and issubclass(layer, Module):
+                raise DTypeError(
+                    "Sequential",
+                    f"layer {name} is the class {layer.__name__}, not a module",
+                    f"Make one: {layer.__name__}(...).",
+                )
             if not callable(layer):
                 raise DTypeError(
                     "Sequential",
@@ -313,8 +330,15 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(self._order)
 
-    def __getitem__(self, index: int) -> Any:
-        """The layer at a position."""
+    def __getitem__(self, index: int | slice) -> Any:
+        """The layer at a position, or a Sequential of the layers in a slice (the same ones)."""
+        if isinstance(index, slice):
+            return Sequential(
+                **{
+                    f"layer{name}" if name.isdecimal() else name: getattr(self, name)
+                    for name in self._order[index]
+                }
+            )
         return getattr(self, self._order[index])
 
 

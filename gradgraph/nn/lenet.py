@@ -42,5 +42,5 @@ class LeNet(Module):
 
     def forward(self, x: Any) -> Any:
         maps = self.features(x)
-        hidden = ops.relu(self.fc1(ops.reshape(maps, maps.shape[0], -1)))
+        hidden = ops.relu(self.fc1(ops.reshape(maps, maps.shape[0], 4 * 4 * 32)))
         return self.fc2(hidden)

@@ -124,6 +124,11 @@ class Module:
         Raises:
             DomainError: if names are missing or unknown.
             ShapeError: if an array has another shape than the state.
+            DTypeError: if an array is of another kind, e.g. complex numbers or strings.
+
+        >>> from gradgraph import nn
+        >>> saved, fresh = nn.Linear(2, 3, rng=0).state_dict(), nn.Linear(2, 3, rng=1)
+        >>> fresh.load_state_dict(saved)  # or dict(np.load("net.npz"))
         """
         own = dict(self._state())
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -143,6 +148,12 @@ class Module:
                     f"{name} is {show(arrays[name].shape)} in the state, but {show(t.shape)} in"
                     f" this {type(self).__name__}",
                     "Build the module with the sizes that the state was saved from.",
+                )
+            if not np.can_cast(arrays[name].dtype, t.dtype, "same_kind"):
+                raise DTypeError(
+                    "load_state_dict",
+                    f"{name} is {arrays[name].dtype} in the state, which {t.dtype} cannot hold",
+                    "Convert it first.",
                 )
         for name, t in own.items():
             t.assign(arrays[name])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..draw import Draw
-from ..errors import GradError
+from ..errors import DTypeError, GradError
 from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, show
@@ -49,7 +49,10 @@ class Custom(Op):
                     f" {show(np.shape(x))}",
                     "A cotangent has the shape of its argument.",
                 )
-        return [c if want else None for c, want in zip(parts, wanted, strict=True)]
+        return [
+            None if c is None or not want else c if isinstance(c, Vertex) else np.array(c)
+            for c, want in zip(parts, wanted, strict=True)
+        ]
 
     def pushes(
         self, tangents: Sequence[Any], out: Any, args: Sequence[Any], saved: Sequence[Any]
@@ -132,4 +135,8 @@ def custom(
     >>> gg.grad(lambda x: cube(x).sum())(np.array([1.0, 2.0]))
     array([ 3., 12.])
     """
-    return Custom(forward, vjp, jvp, name or getattr(forward, "__name__", "custom"))
+    for rule, given in (("forward", forward), ("vjp", vjp), ("jvp", jvp)):
+        if not callable(given) and (given is not None or rule == "forward"):
+            raise DTypeError("custom", f"{rule} is {given!r}, no function", "Pass a function.")
+    own = str(name or getattr(forward, "__name__", "custom"))
+    return Custom(forward, vjp, jvp, "custom" if own == "<lambda>" else own)
