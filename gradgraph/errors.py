@@ -9,10 +9,20 @@ from types import FrameType
 from .mode import current
 
 _OWN = ("gradgraph", "numpy")
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+
+
+def _is_pythons(path: str) -> bool:
+    """Whether a file belongs to the standard library."""
+    return path.startswith("<frozen") or (
+        path.startswith(_LIBRARY) and "site-packages" not in path and "dist-packages" not in path
+    )
 
 
 def user_line() -> str:
-    """`file.py:41` of the innermost frame outside gradgraph and numpy; empty if there is none.
+    """`file.py:41` of the innermost frame outside gradgraph, numpy and Python's own library.
+
+    Empty if there is none.
 
     >>> "def f(): return user_line()" and user_line().count(":") > 0
     True
@@ -20,8 +30,8 @@ def user_line() -> str:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] not in _OWN:
-            path = frame.f_code.co_filename
+        path = frame.f_code.co_filename
+        if module.partition(".")[0] not in _OWN and not _is_pythons(path):
             near = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
             return f"{near}:{frame.f_lineno}"
         frame = frame.f_back

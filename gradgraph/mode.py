@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import wraps
 from types import FrameType, TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # of code.co_flags
 F = TypeVar("F", bound=Callable[..., Any])
@@ -233,8 +233,14 @@ def _generator(frame: FrameType | None) -> FrameType | None:
     return None
 
 
-def no_grad() -> switch:
-    """Context manager (or decorator) in which nothing is recorded: results are untracked.
+@overload
+def no_grad() -> switch: ...
+@overload
+def no_grad(function: F) -> F: ...
+def no_grad(function: Any = None) -> Any:
+    """Context manager or decorator in which nothing is recorded: results are untracked.
+
+    `@no_grad` and `@no_grad()` both decorate.
 
     >>> import gradgraph as gg
     >>> w = gg.Tensor(2.0, requires_grad=True)
@@ -242,7 +248,8 @@ def no_grad() -> switch:
     ...     (w * 3).requires_grad
     False
     """
-    return switch(lambda mode: replace(mode, record=False))
+    off = switch(lambda mode: replace(mode, record=False))
+    return off if function is None else off(function)
 
 
 def enable_grad() -> switch:
@@ -274,12 +281,17 @@ def scope(name: str) -> switch:
 
     Scopes nest; vertices, pictures and errors show the dotted path.
 
+    Raises:
+        TypeError: if the name is no string.
+
     >>> import gradgraph as gg
     >>> w = gg.Tensor(2.0, requires_grad=True)
     >>> with gg.scope("net"), gg.scope("head"):
     ...     (w * 3).scope
     'net.head'
     """
+    if not isinstance(name, str):
+        raise TypeError(f'scope: {name!r} is no string. Write gg.scope("conv1").')
     return switch(lambda mode: replace(mode, scope=f"{mode.scope}.{name}" if mode.scope else name))
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import scalar
+from .errors import GradError
 from .graph import Graph
 from .mode import capture, enable_grad
 from .op import Part, Saved
@@ -34,11 +35,16 @@ class Scalars(NamedTuple):
 def scalars(f: Callable[..., Any], *arrays: Any) -> Scalars:
     """Unfold f into scalar adds, multiplies and maxima, by the definitions of its ops.
 
-    Weight sharing becomes visible: one weight of a convolution is one leaf with many edges.
+    Weight sharing becomes visible: one weight of a convolution is one leaf with many edges. The
+    definitions are those of the textbook, so they overflow where an op takes care not to
+    (`softmax` of 1000), and a result that is the same for all inputs is a constant.
 
     Args:
         f: function of tensors (an op, or anything composed of ops) with one result.
         arrays: its arguments. Floats become leaves; integers and booleans stay constants.
+
+    Raises:
+        GradError: if the function does not return one tensor.
 
     >>> import gradgraph as gg
     >>> unfolded = gg.scalars(gg.multiply, [2.0, 3.0], [5.0])
@@ -49,12 +55,22 @@ def scalars(f: Callable[..., Any], *arrays: Any) -> Scalars:
     """
     tensors = [Tensor(a) for a in arrays]
     with enable_grad(), capture():
-        graph = Graph.of(f(*tensors), inputs=tensors)
+        out = f(*tensors)
+    if not isinstance(out, Tensor):
+        raise GradError(
+            "scalars",
+            f"the function returned {type(out).__name__}, not one tensor",
+            "Unfold a function with one result that depends on its arguments.",
+        )
+    reached = set(Graph.of(out).vertices)
+    graph = Graph.of(out, inputs=[t for t in tensors if t in reached])
     slots: list[Any] = [None] * len(graph.specs)
     leaves = []
-    for i, t in zip(graph.inputs, tensors, strict=True):
-        slots[i] = _leaves(t._data) if t.dtype.kind == "f" else t._data
-        leaves.append(slots[i])
+    place = {graph.vertices[i]: i for i in graph.inputs}
+    for t in tensors:
+        leaves.append(_leaves(t._data) if t.dtype.kind == "f" else t._data)
+        if t in place:
+            slots[place[t]] = leaves[-1]
     for i in graph.constants:
         slots[i] = graph.vertices[i]._data
     for step in graph.steps:
@@ -65,7 +81,16 @@ def scalars(f: Callable[..., Any], *arrays: Any) -> Scalars:
             slots[step.output] = graph.vertices[step.output]._data
         else:
             slots[step.output] = step.op.reference(*args)
-    return Scalars(slots[graph.outputs[0]], tuple(leaves))
+    return Scalars(_lifted(slots[graph.outputs[0]]), tuple(leaves))
+
+
+def _lifted(output: Any) -> Any:
+    """The results, with a constant tensor for each that is a plain number."""
+    out = scalar.empty(np.shape(output))
+    for at in np.ndindex(out.shape):
+        v = np.asarray(output, dtype=object)[at]
+        out[at] = v if isinstance(v, Tensor) else Tensor(v)
+    return out
 
 
 def _leaves(array: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -148,8 +149,8 @@ def axes_of(op: str, axis: Any, ndim: int) -> Shape:
     axes = []
     for a in axis if isinstance(axis, tuple | list) else (axis,):
         try:
-            a = a.__index__()
-        except AttributeError:
+            a = index(a)
+        except TypeError:
             raise ShapeError(
                 op, f"axis is {a!r}, not an integer", "Pass an int, a tuple of ints or None."
             ) from None

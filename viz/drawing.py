@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from gradgraph.errors import DomainError, GradError, GradgraphError
+from gradgraph.errors import DomainError, DTypeError, GradError, GradgraphError
 from gradgraph.graph import Graph
 from gradgraph.node import Vertex
 
@@ -42,6 +42,7 @@ class Drawing:
         self._budget = budget
         self._engine = engine
         self._timeout = timeout
+        self._picture = self._plan(budget)  # now: values may change before it is laid out
 
     @property
     def dot(self) -> str:
@@ -95,13 +96,13 @@ class Drawing:
         try:
             part.write_text(text, encoding="utf-8", newline="\n")
             os.replace(part, target)
+        except OSError as error:
+            if error.errno is not None:
+                error.filename, error.filename2 = str(target), None  # not the part that is gone
+            raise
         finally:
             part.unlink(missing_ok=True)
         return target
-
-    @cached_property
-    def _picture(self) -> Picture:
-        return self._plan(self._budget)
 
     def _plan(self, budget: int, note: str = "") -> Picture:
         view = readable(View.of(self._graph), budget)
@@ -150,6 +151,7 @@ def draw(
     Raises:
         GradError: if `flow` is True and there is no gradient, or `flow` is of another graph.
         DomainError: if the budget is below 1, or the timeout is not positive.
+        DTypeError: if an option has the wrong type.
 
     >>> import gradgraph as gg
     >>> w = gg.Tensor([1.0, 2.0], requires_grad=True, name="w")
@@ -159,7 +161,15 @@ def draw(
     >>> "relu" in drawing.dot
     True
     """
-    if budget < 1 or not timeout > 0:
+    for name, value in (("budget", budget), ("timeout", timeout)):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise DTypeError("draw", f"{name} is {value!r}, not a number", f"Leave {name}= out.")
+    if not isinstance(title, str | None):
+        raise DTypeError("draw", f"title is {title!r}, not a string", 'Use title="LeNet".')
+    if not isinstance(flow, Flow | bool | None):
+        raise DTypeError("draw", f"flow is {flow!r}", "Use flow=True, or flow=viz.flow(loss).")
+    budget = int(budget)
+    if budget < 1 or not 0 < timeout < 1e9:
         raise DomainError(
             "draw",
             f"budget is {budget} and timeout is {timeout}; both must be positive",

@@ -161,7 +161,7 @@ def _op_card(step: Step, graph: Graph) -> Card:
         title=name,
         detail=" ".join([*words, label] if label else words),
         style=step.op.style,
-        scope=step.scope,
+        scope=".".join(part for part in step.scope.split(".") if part),
         slots=(step.output,),
         main=step.output,
     )

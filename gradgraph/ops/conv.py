@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from .elementwise import add
 
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
+
+LARGEST = 2**31 - 1  # of a size, stride or padding: what lies beyond is a mistake
 
 
 class _Convolution(Op, abstract=True):
@@ -100,6 +103,8 @@ class Conv(_Convolution):
                 f" {layout} and w as kernel×C_in×C_out, both with {nd + 2} axes",
                 "Add the missing batch or channel axis: x[None] or x[..., None]."
                 if x.ndim == nd + 1
+                else "Add the missing axes: x[None, ..., None]."
+                if x.ndim == nd
                 else "Channels come last.",
             )
         c, (per, o) = x.shape[-1], w.shape[-2:]
@@ -239,7 +244,9 @@ def _positions(op: str, size: Ints, kernel: Ints, geometry: Any) -> Shape:
                 f"the kernel is {show(kernel)} but the image is {show(size)}: along axis"
                 f" {axis + 1} ({names[axis]}) it spans {span}{dilated} and there are only"
                 f" {n}{padded}",
-                'Use padding="same", a smaller kernel, or pool less before.',
+                "Use a smaller dilation or kernel."
+                if d > 1
+                else 'Use padding="same", a smaller kernel, or pool less before.',
             )
     return kernels.out_shape(size, kernel, geometry.stride, geometry.padding, geometry.dilation)
 
@@ -268,17 +275,16 @@ def per_axis(op: str, name: str, value: Any, nd: int, least: int = 1) -> Ints:
     """An int, or one int for each spatial axis, as a tuple; checked."""
     try:
         values = (
-            tuple(int(v.__index__()) for v in value)
-            if isinstance(value, tuple | list)
-            else (int(value.__index__()),) * nd
+            tuple(map(index, value)) if isinstance(value, tuple | list) else (index(value),) * nd
         )
-    except AttributeError:
+    except TypeError:
         values = ()
-    if len(values) != nd or min(values) < least:
+    if len(values) != nd or min(values) < least or max(values) > LARGEST:
+        each = f" or one such int for each of {nd} axes" if nd > 1 else ""
         raise DomainError(
             op,
-            f"{name} is {value!r}, not an int ≥ {least} or one such int for each of {nd} axes",
-            f"Use {name}={max(least, 1)}.",
+            f"{name} is {value!r}, not an int from {least} to {LARGEST:,}{each}",
+            f"Use {name}={max(least, 1)}, for example.",
         )
     return values
 
@@ -305,7 +311,8 @@ def padding_pairs(op: str, padding: Any, kernel: Ints, stride: Ints, dilation: I
     pairs: list[tuple[int, int]] = []
     for item in items:
         pair = tuple(item) if isinstance(item, tuple | list) else (item, item)
-        if len(pair) != 2 or not all(isinstance(n, int | np.integer) and n >= 0 for n in pair):
+        fine = all(isinstance(n, int | np.integer) and 0 <= n <= LARGEST for n in pair)
+        if len(pair) != 2 or not fine:
             pairs = []
             break
         pairs.append((int(pair[0]), int(pair[1])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index as as_int
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,15 @@ def getitem(x: Any, index: Any) -> Any:
     for item in index if isinstance(index, tuple) else (index,):
         if isinstance(item, slice):
             parts = (item.start, item.stop, item.step)
-            pattern.append(("slice", *(None if v is None else v.__index__() for v in parts)))
+            try:
+                pattern.append(("slice", *(None if v is None else as_int(v) for v in parts)))
+            except TypeError:
+                raise IndexingError(
+                    "getitem",
+                    f"the slice {':'.join('' if v is None else repr(v) for v in parts)} is not"
+                    " made of integers",
+                    "Slice with ints, as in x[1:3].",
+                ) from None
         elif item is None or item is ...:
             pattern.append(item)
         elif isinstance(item, int | np.integer) and not isinstance(item, bool):
@@ -215,7 +224,10 @@ def getitem(x: Any, index: Any) -> Any:
 
 
 def _as_index(item: Any) -> Any:
-    array = np.asarray(item._data if isinstance(item, Vertex) else item)
+    try:
+        array = np.asarray(item._data if isinstance(item, Vertex) else item)
+    except ValueError:
+        array = np.empty(0, object)
     if array.size == 0 and isinstance(item, list):
         array = array.astype(np.intp)
     if array.dtype.kind not in "iub":

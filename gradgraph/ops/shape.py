@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from operator import index
 from typing import Any, ClassVar
 
 import numpy as np
@@ -271,6 +272,31 @@ def _along(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:
     return tuple(index)
 
 
+def _ints(op: str, name: str, values: Any) -> Shape:
+    """The values as a tuple of ints, checked."""
+    try:
+        return tuple(map(index, values)) if isinstance(values, tuple | list) else (index(values),)
+    except TypeError:
+        raise ShapeError(op, f"{name} {values!r} is not made of integers", "Pass ints.") from None
+
+
+def _one_axis(op: str, axis: Any, ndim: int) -> int:
+    """An axis as a negative int, checked."""
+    if axis is None or isinstance(axis, tuple | list):
+        raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=0.")
+    return axes_of(op, axis, ndim)[0]
+
+
+def _several(op: str, xs: Any) -> list[Any]:
+    """The operands of an op that takes several at once."""
+    try:
+        return list(xs)
+    except TypeError:
+        raise ShapeError(
+            op, f"it was given {type(xs).__name__}, not several arrays", f"Use {op}([a, b])."
+        ) from None
+
+
 def reshape(x: Any, *shape: Any) -> Any:
     """The elements of x, in reading order, in another shape.
 
@@ -285,12 +311,7 @@ def reshape(x: Any, *shape: Any) -> Any:
     (2, 3)
     """
     target = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-    try:
-        lengths = tuple(int(n.__index__()) for n in target)
-    except AttributeError:
-        raise ShapeError(
-            "reshape", f"shape {target} is not made of integers", "Pass ints."
-        ) from None
+    lengths = _ints("reshape", "shape", target)
     op = Reshape.of(lengths)
     if lengths and min(lengths) < -1:  # numpy takes these for -1
         op.spec(Spec.of(np.asarray(getattr(x, "_data", x))))
@@ -309,7 +330,9 @@ def transpose(x: Any, axes: Any = None) -> Any:
     ndim = np.ndim(x) if not hasattr(x, "ndim") else x.ndim
     if axes is None:
         return Transpose.of(tuple(range(ndim))[::-1])(x)
-    return Transpose.of(tuple(a + ndim if a < 0 else a for a in map(int, axes)))(x)
+    return Transpose.of(tuple(a + ndim if a < 0 else a for a in _ints("transpose", "axes", axes)))(
+        x
+    )
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
@@ -318,6 +341,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     >>> swapaxes(np.zeros((2, 3, 4)), 0, -1).shape
     (4, 3, 2)
     """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
     axes = list(range(x.ndim))
     i, j = (axes_of("swapaxes", a, x.ndim)[0] for a in (axis1, axis2))
     axes[i], axes[j] = axes[j], axes[i]
@@ -336,6 +360,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     >>> moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
     ndim = x.ndim
     pairs = [
         [
@@ -366,7 +391,7 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
-    return BroadcastTo.of(tuple(map(int, shape)))(x)
+    return BroadcastTo.of(_ints("broadcast_to", "shape", shape))(x)
 
 
 def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0) -> Any:
@@ -386,13 +411,16 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
     """
     if mode != "constant":
         raise DomainError("pad", f"mode {mode!r} is not available", 'Use mode="constant".')
-    ndim = np.ndim(x) if not hasattr(x, "ndim") else x.ndim
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    ndim = x.ndim
     try:
         pairs = np.broadcast_to(np.asarray(width), (ndim, 2))
+        if pairs.dtype.kind not in "iu" and pairs.size:
+            raise ValueError("not integers")
     except ValueError:
         raise ShapeError(
             "pad",
-            f"width {width} does not give a (before, after) pair to each of {ndim} axes",
+            f"width {width} does not give a (before, after) pair of ints to each of {ndim} axes",
             "Pass an int, a pair, or one pair for each axis.",
         ) from None
     widths = tuple((int(b), int(a)) for b, a in pairs)
@@ -410,13 +438,13 @@ def concatenate(xs: Any, axis: int = 0) -> Any:
     >>> concatenate([np.array([1.0]), np.array([2.0, 3.0])])
     array([1., 2., 3.])
     """
-    xs = list(xs)
+    xs = _several("concatenate", xs)
     if not xs:
         raise ShapeError("concatenate", "there is nothing to concatenate", "Pass at least one.")
     xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in xs]
     if axis is None:
         xs, axis = [reshape(x, -1) for x in xs], 0
-    return Concatenate.of(axes_of("concatenate", axis, xs[0].ndim)[0])(*xs)
+    return Concatenate.of(_one_axis("concatenate", axis, xs[0].ndim))(*xs)
 
 
 def stack(xs: Any, axis: int = 0) -> Any:
@@ -428,10 +456,10 @@ def stack(xs: Any, axis: int = 0) -> Any:
     >>> stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])]).shape
     (2, 2)
     """
-    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in xs]
+    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in _several("stack", xs)]
     if not xs:
         raise ShapeError("stack", "there is nothing to stack", "Pass at least one.")
-    at = axes_of("stack", axis, xs[0].ndim + 1)[0] + xs[0].ndim + 1
+    at = _one_axis("stack", axis, xs[0].ndim + 1) + xs[0].ndim + 1
     if any(x.shape != xs[0].shape for x in xs):
         raise ShapeError(
             "stack",
