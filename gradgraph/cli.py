@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import math
+import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import data
-from .errors import GradgraphError, MissingExtraError
+from .errors import DomainError, GradgraphError, MissingExtraError
 from .mode import no_grad
 from .nn import LeNet, Module
 from .ops import cross_entropy
@@ -79,6 +82,23 @@ def accuracy(net: Module, images: Any, labels: Any) -> float:
     return right / len(labels)
 
 
+def _writable(folder: Path) -> None:
+    """Make the folder, and find out now, not after the training, if it cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        for name in ("graph.svg", "flow.svg"):
+            if (folder / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), folder / name)
+    except OSError as error:
+        raise DomainError(
+            "demo",
+            f"the pictures cannot be written to {folder} ({error.strerror})",
+            "Name a folder of yours with --out.",
+        ) from None
+
+
 class Meter:
     """Shows loss, accuracy and images per second: a live bar in a terminal, else lines."""
 
@@ -127,7 +147,7 @@ def _bar(total: int) -> Any:
 def demo(args: argparse.Namespace) -> int:
     """Load digits, train a LeNet for each seed, print test accuracies, save two pictures."""
     images, labels = data.mnist_5k()
-    args.out.mkdir(parents=True, exist_ok=True)
+    _writable(args.out)
     print(f"MNIST digits: {len(labels) - HELD_OUT:,} to learn from, {HELD_OUT:,} held out")
     results: list[float] = []
     for seed in args.seeds or [args.seed]:
@@ -215,12 +235,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add.set_defaults(run=demo)
     args = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that knows no arrows shows "?"
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (closed by the caller)
     try:
         return int(args.run(args))
     except GradgraphError as error:
         print(f"{error.op}: {error.problem}. {error.fix}", file=sys.stderr)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (whoever read has seen enough)
+        return 1
     except OSError as error:
-        print(f"{error.strerror}: {error.filename}", file=sys.stderr)
+        where = f": {error.filename}" if error.filename else ""
+        print(f"{error.strerror}{where}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -229,11 +258,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no int ≥ 0")
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no int ≥ 0")
+    if len(text) > 18:
+        raise argparse.ArgumentTypeError(f"an int of {len(text):,} digits is too large")
     return int(text)
 
 
 def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
+    if not _count(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no int ≥ 1")
     return int(text)

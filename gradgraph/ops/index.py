@@ -227,7 +227,7 @@ def _as_index(item: Any) -> Any:
     try:
         array = np.asarray(item._data if isinstance(item, Vertex) else item)
     except ValueError:
-        array = np.empty(0, object)
+        array = np.empty(1, object)  # ragged lists
     if array.size == 0 and isinstance(item, list):
         array = array.astype(np.intp)
     if array.dtype.kind not in "iub":

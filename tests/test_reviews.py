@@ -1,0 +1,430 @@
+"""Regressions: faults that reviews of the engine found, each by what a user would see."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import gradgraph as gg
+from gradgraph import nn, optim, viz
+
+from .extra_ops import unregistered
+
+
+@pytest.fixture(autouse=True)
+def _registry():
+    with unregistered():
+        yield
+
+
+def define(name="Mine", **changes):
+    """A user's op, x ↦ 2x with right rules but for the changes."""
+    body = {
+        "forward": lambda self, x: x * 2,
+        "vjp_x": lambda self, g, out, x: g * 2,
+        "jvp_x": lambda self, t, out, x: t * 2,
+        "spec": lambda self, x: x,
+        "reference": lambda self, x: x * 2,
+        "sample": classmethod(lambda cls, draw: (cls(), (draw.normal(()),))),
+    }
+    return type(gg.Op)(name, (gg.Op,), {"__module__": __name__, **body, **changes})
+
+
+# Wrong numbers
+
+
+@pytest.mark.parametrize("condition", [False, True, 0, 1, np.True_, np.array(0), gg.Tensor(1)])
+def test_where_with_one_condition(condition):
+    expected = 0.0 if bool(np.asarray(getattr(condition, "data", condition))) else 1.0
+    assert gg.grad(lambda x: gg.where(condition, 2.0, x))(3.0) == expected
+    assert gg.jvp(lambda x: gg.where(condition, 2.0, x), 3.0, 1.0)[1] == expected
+    assert gg.grad(lambda x: gg.where(condition, x, 2.0))(3.0) == 1 - expected
+
+
+@pytest.mark.parametrize(
+    ("f", "recorded", "replayed", "expected"),
+    [
+        (lambda x: (gg.relu(x) * x).sum(), [-1.0, 2], [3.0, -4], [6, 0]),
+        (lambda x: (gg.absolute(x) * x).sum(), [1.0, 2], [-4.0, 3], [8, 6]),
+        (lambda x: gg.max(x * x), [1.0, 2], [4.0, 3], [8, 0]),
+        (lambda x: gg.maximum(x * x, 4.0).sum(), [1.0, 3], [5.0, 1], [10, 0]),
+        (lambda x: (gg.max_pool(x.reshape(1, 4, 1), 2) ** 2).sum(), [1.0, 2, 3, 4],
+         [4.0, 3, 2, 1], [8, 0, 4, 0]),
+        (lambda x: (x**2.0).sum(), [1.0, 2], [0.0, 3], [0, 6]),
+    ],
+)  # fmt: skip
+def test_a_recorded_backward_pass_replays_at_other_values(f, recorded, replayed, expected):
+    x = gg.Tensor(recorded, requires_grad=True)
+    f(x).backward(create_graph=True)
+    assert gg.Graph.of(x.grad, [x]).replay(np.array(replayed)).tolist() == expected
+
+
+def test_mixed_derivative_of_a_power_with_exponent_zero():
+    hessian = gg.hessian(lambda v: gg.power(v[0], v[1]))(np.array([2.0, 0.0]))
+    np.testing.assert_allclose(hessian, [[0, 0.5], [0.5, np.log(2) ** 2]])
+    assert gg.grad(gg.power, (0, 1))(0.0, 0.0) == (0, 0)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i4", "?"])
+def test_integers_do_not_wrap(dtype):
+    values = np.array([0, 1, 1]).astype(dtype)
+    floats = values.astype(float)
+    for f in (gg.softmax, gg.log_softmax):
+        np.testing.assert_allclose(f(values), f(floats))
+    np.testing.assert_allclose(gg.sigmoid(values), gg.sigmoid(floats), rtol=1e-3)
+    np.testing.assert_allclose(
+        gg.cross_entropy(values[None], [1]), gg.cross_entropy(floats[None], [1])
+    )
+    np.testing.assert_allclose(gg.mse_loss(values, values[::-1]), gg.mse_loss(floats, floats[::-1]))
+
+
+def test_extreme_integers():
+    assert gg.mse_loss(np.array([100], "i1"), np.array([-100], "i1")) == 40000
+    assert gg.softmax(np.array([-128, 127], "i1")).round(3).tolist() == [0, 1]
+    white = np.full((1, 28, 28, 1), 255, "u1")
+    assert gg.avg_pool(white, 28).item() == 255
+    assert gg.avg_pool(np.full((1, 4, 1), 30000, "f2"), 4).item() == 30000
+    assert gg.avg_pool(np.ones((1, 4096, 1), "f2"), 4096).dtype == np.float16
+
+
+def test_mask_chooses_and_does_not_scale():
+    x = np.array([1.0, 1.0], np.float32)
+    assert gg.mask(x, np.array([2, 0])).tolist() == [1, 0]
+    assert gg.mask(x, np.array([2, 0])).dtype == np.float32
+
+
+@pytest.mark.parametrize("f", [lambda x: gg.absolute(x * (3 + 4j)).sum(), lambda x: (x * 1j).sum()])
+def test_complex_numbers_have_no_silent_gradient(f):
+    with pytest.raises(gg.DTypeError, match="complex"):
+        gg.grad(f)(np.ones(2))
+    with pytest.raises(gg.DTypeError, match="complex"):
+        f(gg.Tensor([1.0, 2.0], requires_grad=True)).backward()
+
+
+def test_a_tracked_cotangent_is_remembered():
+    x, c = (gg.Tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+    gg.alias(x).backward(c, create_graph=True)
+    assert x.grad.requires_grad
+    assert not np.shares_memory(x.grad.data, c.data)
+
+
+def test_a_gradient_is_not_the_users_buffer():
+    buffer = np.ones(2)
+    f = gg.custom(lambda x: x * 1, vjp=lambda g, out, x: buffer)
+    gradient = gg.grad(lambda x: f(x).sum())(np.ones(2))
+    gradient[:] = 55
+    assert buffer.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("argnums", [(0, 0), (0, -2)])
+def test_an_argument_is_named_once(argnums):
+    with pytest.raises(gg.GradError, match="twice"):
+        gg.grad(lambda x, y: x * y, argnums)(2.0, 3.0)
+
+
+def test_replay_does_not_hand_out_its_argument():
+    x = gg.Tensor(np.ones(4), requires_grad=True)
+    given = np.ones(4)
+    result = gg.Graph.of(x.reshape(2, 2), [x]).replay(given)
+    assert not np.shares_memory(result, given)
+
+
+def test_other_byte_orders_become_native():
+    x = gg.Tensor(np.array([1.0, 2.0], ">f8"), requires_grad=True)
+    (x * x).sum().backward()
+    assert x.dtype.isnative
+    assert x.grad.dtype == x.dtype
+
+
+# Threads
+
+
+@pytest.fixture
+def _switching():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def in_threads(work, count=4):
+    errors = []
+
+    def run():
+        try:
+            work()
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not errors
+
+
+@pytest.mark.usefixtures("_switching")
+def test_gradients_of_several_threads_add_up():
+    w = gg.Tensor(1.0, requires_grad=True)
+
+    def work():
+        for _ in range(100):
+            (w * 1.0).backward()
+
+    in_threads(work)
+    assert w.grad.item() == 400
+
+
+@pytest.mark.usefixtures("_switching")
+def test_one_pull_serves_several_threads():
+    x = gg.Tensor([1.0, 2.0], requires_grad=True)
+    _, pull = gg.vjp(lambda x: x * x, x)
+
+    def work():
+        for _ in range(50):
+            assert pull(np.ones(2)).tolist() == [2, 4]
+
+    in_threads(work)
+
+
+# Users' ops
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda self, g, out, x: (2 * g).T,
+        lambda self, g, out, x: (2 * g).ravel(),
+        lambda self, g, out, x: np.stack([g, g]),
+        lambda self, g, out, x: (g,),
+        lambda self, g, out, x: g[0],
+        lambda self, g, out, x: None,
+        lambda self, g, out, x: g * 1j,
+    ],
+)
+def test_a_vjp_of_the_wrong_shape_is_refused(rule):
+    op = define(vjp_x=rule)()
+    wrong = pytest.raises(gg.GradError, match=r"mine \(net\): its rule vjp_x")
+    with wrong as caught, gg.scope("net"):
+        gg.grad(lambda x: op(x).sum())(np.ones((2, 3)))
+    assert "2×3" in str(caught.value)
+
+
+def test_a_jvp_of_the_wrong_shape_is_refused():
+    op = define(jvp_x=lambda self, t, out, x: t[0])()
+    with pytest.raises(gg.GradError, match="jvp_x"):
+        gg.jvp(op, np.ones((2, 3)), np.ones((2, 3)))
+
+
+def test_users_rules_cannot_write_to_what_they_are_given():
+    def in_place(self, g, out, x):
+        g *= 2
+        return g
+
+    op = define(vjp_x=in_place)()
+    p, q = (gg.Tensor(np.ones(3), requires_grad=True) for _ in range(2))
+    with pytest.raises(ValueError, match="read-only"):
+        (op(q) + p).backward(np.ones(3))
+
+    def change(self, x):
+        x *= 2
+        return x
+
+    with pytest.raises(ValueError, match="read-only"):
+        define("Other", forward=change)()(q)
+    assert q.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("result", [None, "a", {}, (1.0, 2.0), np.array(["a"])])
+def test_a_forward_that_returns_no_array(result):
+    with pytest.raises(gg.DTypeError, match="its forward returned"):
+        define(forward=lambda self, x: result)()(1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"forward": 3}, "forward is no function"),
+        ({"vjp_x": 3}, "vjp_x is no function"),
+        ({"linear": "x"}, "not a tuple"),
+        ({"vjp_y": lambda self, g, out, x: g}, "'y' misspelt"),
+        ({"__annotations__": {"name": str}}, "'name'"),
+        ({"name": "add"}, "already is an op called 'add'"),
+    ],
+)
+def test_more_mistakes_in_an_op_class(changes, words):
+    with pytest.raises(gg.OpDefinitionError, match=words):
+        define(**changes)
+    assert gg.Op.registry["add"].__module__ == "gradgraph.ops.elementwise"
+
+
+def test_a_field_that_cannot_be_hashed():
+    cls = define(__annotations__={"factor": object})
+    for make in (cls, cls.of):
+        with pytest.raises(gg.DTypeError, match="mine: field factor is list"):
+            make([1.0])
+
+
+def test_the_number_of_arguments():
+    with pytest.raises(TypeError, match=r"mine takes \(x\), but was given 2"):
+        define()()(1.0, 2.0)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x.transpose(0.5, 1),
+        lambda x: gg.pad(x, 1.7),
+        lambda x: gg.softmax(x, 1.7),
+        lambda x: gg.softmax(x, None),
+        lambda x: gg.broadcast_to(x, (2.5, 3)),
+        lambda x: gg.broadcast_to(x, "23"),
+        lambda x: gg.stack([x, x], axis=None),
+        lambda x: gg.concatenate([x, x], axis=(0, 1)),
+        lambda x: gg.concatenate(3),
+        lambda x: x.sum(axis=np.array([0, 1])),
+        lambda x: x[0:1.5],
+        lambda x: x["a":],
+        lambda x: x[[[1], [1, 2]]],
+        lambda x: gg.conv(x[None, ..., None], np.ones((1, 1, 1, 1)), stride=10**30),
+        lambda x: gg.conv(x[None, ..., None], np.ones((1, 1, 1, 1)), stride=np.array([1, 1])),
+        lambda x: gg.conv(x[None, ..., None], np.ones((1, 1, 1, 1)), padding=10**12),
+        lambda x: gg.max_pool(np.zeros((1, 2, 2, 1), bool), 2),
+        lambda x: x + np.array([None, 1, 2]),
+        lambda x: x + np.array(["a", "b", "c"]),
+        lambda x: gg.relu(np.array(["a"])),
+        lambda x: gg.grad(3),
+        lambda x: gg.grad(gg.relu, "a"),
+        lambda x: gg.jvp(gg.relu, (1.0,), None),
+        lambda x: gg.custom(3),
+        lambda x: gg.Tensor(1.0, name=3),
+        lambda x: gg.Tensor([1, 2]).assign(1.7),
+        lambda x: gg.Tensor([1.0, 2.0]).assign(np.array([1j, 2j])),
+        lambda x: gg.asarray(np.array([None]), copy=False),
+        lambda x: gg.scalars(lambda x: (x, x), x),
+        lambda x: nn.Sequential(nn.ReLU(), **{"0": nn.Tanh()}),
+        lambda x: nn.Sequential(nn.ReLU),
+        lambda x: nn.MaxPool(0),
+        lambda x: nn.MaxPool("a"),
+        lambda x: viz.draw(nn.ReLU()),
+        lambda x: viz.draw(x, budget="a"),
+        lambda x: viz.draw(x, timeout=None),
+        lambda x: viz.draw(x, title=3),
+        lambda x: viz.draw(x, flow="yes"),
+    ],
+)
+def test_refused_with_an_explanation(call):
+    x = gg.Tensor(np.ones((2, 3)), requires_grad=True)
+    with pytest.raises(gg.GradgraphError) as caught:
+        call(x)
+    assert caught.value.line.startswith("tests/test_reviews.py:")
+    assert caught.value.fix
+
+
+def test_lists_are_arrays_everywhere():
+    assert gg.pad([1.0, 2.0], 1).tolist() == [0, 1, 2, 0]
+    assert gg.swapaxes([[1.0, 2.0]], 0, 1).shape == (2, 1)
+    assert gg.moveaxis([[1.0, 2.0]], 0, 1).shape == (2, 1)
+    assert gg.cross_entropy(np.zeros(3), 1).round(3) == 1.099
+
+
+@pytest.mark.parametrize("bad", [np.full(3, "zz"), np.full(3, None), np.full(3, 1j)])
+def test_state_is_loaded_whole_or_not_at_all(bad):
+    net = nn.Linear(2, 3, rng=0)
+    before, state = net.state_dict(), nn.Linear(2, 3, rng=1).state_dict()
+    with pytest.raises(gg.DTypeError, match="load_state_dict"):
+        net.load_state_dict(state | {"b": bad})
+    for name, value in net.state_dict().items():
+        assert np.array_equal(value, before[name])
+
+
+def test_momentum_may_be_switched_on():
+    w = gg.Tensor(1.0, requires_grad=True)
+    optimizer = optim.SGD([w], lr=0.1)
+    optimizer.momentum = 0.9
+    for _ in range(2):
+        optimizer.zero_grad()
+        (w * 1.0).backward()
+        optimizer.step()
+    assert w.item() == pytest.approx(0.71)
+    with pytest.raises(gg.DTypeError, match="momentum"):
+        optimizer.momentum = "a"
+
+
+def test_a_slice_of_layers():
+    net = nn.Sequential(nn.ReLU(), nn.Tanh(), nn.Flatten())
+    part = net[0:2]
+    assert len(part) == 2
+    assert part(np.array([-1.0, 1.0])).tolist() == [0, np.tanh(1.0)]
+
+
+def test_an_empty_batch_passes_a_lenet():
+    assert nn.LeNet(rng=0)(np.zeros((0, 28, 28, 1), np.float32)).shape == (0, 10)
+
+
+# Unfolding, drawing, the command line
+
+
+def test_constants_in_an_unfolded_result():
+    unfolded = gg.scalars(lambda x: gg.pad(x, 1), [2.0])
+    assert [v.item() for v in unfolded.output] == [0, 2, 0]
+    assert len(unfolded.graph.outputs) == 3
+    both = gg.scalars(lambda x, unused: x * 2, [2.0], [3.0])
+    assert both.output[0].item() == 4
+    assert gg.scalars(gg.grad(lambda x: (x * x).sum()), [3.0]).output[0].item() == 6
+
+
+@pytest.mark.parametrize("name", [".", ".a", "..", ""])
+def test_scopes_of_dots_lose_nothing(name):
+    w = gg.Tensor([1.0, -2.0], requires_grad=True, name="weight")
+    with gg.scope(name):
+        y = gg.relu(w).sum()
+    dot = viz.draw(y).dot
+    assert "relu" in dot
+    assert "weight" in dot
+
+
+def test_a_drawing_shows_the_values_of_its_moment():
+    w, c = gg.Tensor(2.0, requires_grad=True), gg.Tensor(2.0)
+    drawing = viz.draw((w * c).sum())
+    c.assign(7777.0)
+    assert "7,777" not in drawing.dot
+
+
+def test_no_grad_without_brackets():
+    @gg.no_grad
+    def f(x):
+        return x * 2
+
+    assert not f(gg.Tensor(1.0, requires_grad=True)).requires_grad
+
+
+def test_the_line_is_not_pythons_own():
+    import functools
+
+    with pytest.raises(gg.ShapeError) as caught:
+        functools.reduce(gg.matmul, [np.ones((2, 3)), np.ones((2, 3))])
+    assert caught.value.line.startswith("tests/test_reviews.py:")
+
+
+def demo(*args, **options):
+    command = [sys.executable, "-m", "gradgraph", "demo", "--epochs", "1", *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_the_demo_finds_out_first_that_it_cannot_write(tmp_path):
+    (tmp_path / "graph.svg").mkdir()
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path, tmp_path / "file"):
+        done = demo("--out", str(out))
+        assert done.returncode == 1
+        assert "--out" in done.stderr
+        assert "epoch" not in done.stdout
