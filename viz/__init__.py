@@ -10,8 +10,18 @@ Drawing(2 ops)
 1.0
 """
 
+from .cuboids import Cuboids, cuboids
 from .drawing import Drawing, draw
 from .engine import EngineError, EngineTimeout
 from .flow import Flow, flow
 
-__all__ = ["Drawing", "EngineError", "EngineTimeout", "Flow", "draw", "flow"]
+__all__ = [
+    "Cuboids",
+    "Drawing",
+    "EngineError",
+    "EngineTimeout",
+    "Flow",
+    "cuboids",
+    "draw",
+    "flow",
+]

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from gradgraph.errors import DomainError, DTypeError, GradError, GradgraphError
 from gradgraph.graph import Graph
@@ -15,6 +14,7 @@ from gradgraph.node import Vertex
 
 from . import engine as engines
 from .dot import Picture, write
+from .files import suffix_of, write_whole
 from .flow import Flow
 from .flow import flow as sweep
 from .svg import finish
@@ -83,26 +83,8 @@ class Drawing:
             DomainError: if the path ends in anything else.
             MissingExtraError: for SVG, if there is no layout engine.
         """
-        target = Path(path)
-        suffix = target.suffix.lower()
-        if suffix not in (".svg", ".dot"):
-            raise DomainError(
-                "Drawing.save",
-                f"{target.name!r} ends in {suffix or 'nothing'!r}, which is no format it writes",
-                'Use a name that ends in ".svg" or ".dot".',
-            )
-        text = self.svg if suffix == ".svg" else self.dot
-        part = target.with_name(f".{uuid4().hex}.part")
-        try:
-            part.write_text(text, encoding="utf-8", newline="\n")
-            os.replace(part, target)
-        except OSError as error:
-            if error.errno is not None:
-                error.filename, error.filename2 = str(target), None  # not the part that is gone
-            raise
-        finally:
-            part.unlink(missing_ok=True)
-        return target
+        suffix = suffix_of(path, (".svg", ".dot"), "Drawing.save")
+        return write_whole(path, self.svg if suffix == ".svg" else self.dot)
 
     def _plan(self, budget: int, note: str = "") -> Picture:
         view = readable(View.of(self._graph), budget)

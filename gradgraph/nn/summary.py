@@ -98,6 +98,13 @@ def summary(module: Any, x: Any) -> Summary:
     sequential.1  max_pool  64×64 → 32×32  8      2×2  2×2  0×0  0        0            4×4
     224 weights in all
     """
+    graph = started(module, x)
+    learned = {v: v.size for v in graph.vertices if isinstance(v, Tensor) and _learns(v)}
+    return Summary(tuple(_rows(graph)), sum(learned.values()))
+
+
+def started(module: Any, x: Any) -> Graph:
+    """The graph of one run of a module on an input, or on zeros of a shape."""
     image = np.zeros(x, np.float32) if isinstance(x, tuple) else x
     start = image if isinstance(image, Tensor) else asarray(image)
     with enable_grad(), capture():
@@ -108,9 +115,7 @@ def summary(module: Any, x: Any) -> Summary:
             f"the module returned {type(out).__name__}, not a tensor",
             "Pass a module or a function that returns one tensor.",
         )
-    graph = Graph.of(out, inputs=start)
-    learned = {v: v.size for v in graph.vertices if isinstance(v, Tensor) and _learns(v)}
-    return Summary(tuple(_rows(graph)), sum(learned.values()))
+    return Graph.of(out, inputs=start)
 
 
 def _learns(v: Vertex) -> bool:

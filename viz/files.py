@@ -1,0 +1,42 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+from gradgraph.errors import DomainError
+
+
+def suffix_of(path: str | os.PathLike[str], formats: tuple[str, ...], op: str) -> str:
+    """The suffix of a path, in lower case, if it is one of these formats.
+
+    >>> suffix_of("net.SVG", (".svg", ".dot"), "save")
+    '.svg'
+    """
+    name = Path(path).name
+    suffix = Path(path).suffix.lower()
+    if suffix not in formats:
+        raise DomainError(
+            op,
+            f"{name!r} ends in {suffix or 'nothing'!r}, which is no format it writes",
+            "Use a name that ends in " + " or ".join(f'"{f}"' for f in formats) + ".",
+        )
+    return suffix
+
+
+def write_whole(path: str | os.PathLike[str], text: str) -> Path:
+    """Write text to a file beside the target, then put it in the target's place."""
+    target = Path(path)
+    part = target.with_name(f".{uuid4().hex}.part")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(part, target)
+    except OSError as error:
+        if error.errno is not None:
+            error.filename, error.filename2 = str(target), None  # not the part that is gone
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+    return target
