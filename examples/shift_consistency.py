@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from data_needed import accuracy, teach
 
 import gradgraph as gg
-from examples.data_needed import accuracy, teach
 from gradgraph import data, nn
 
 

@@ -84,15 +84,25 @@ def test_translation_shifting_the_input_shifts_the_feature_map(seed, k, down, ri
 
 def test_structure_needs_less_data_than_full_connection():
     """100 digits, moved at random; nets of equal size; the mean of three seeds."""
-    from examples.data_needed import experiment
+    from data_needed import experiment
 
     found = experiment(counts=(100,), seeds=(0, 1, 2), shifts=(3,), steps=120)
     cnn, dense = (np.mean(found[kind, 100, 3]) for kind in ("cnn", "dense"))
     assert cnn > dense + 0.1
 
 
+def test_structure_saves_computation():
+    """A filter layer needs fewer operations than a dense one between the same sizes."""
+    image = gg.Tensor(np.zeros((1, 12, 12, 1)))
+    with gg.capture():
+        local = gg.conv(image, np.zeros((3, 3, 1, 4)), padding="same")
+        full = image.reshape(1, 144) @ np.zeros((144, 576))
+    assert local.size == full.size
+    assert gg.Graph.of(local).flops() * 10 < gg.Graph.of(full).flops()
+
+
 def test_nets_of_equal_size_are_compared():
-    from examples.data_needed import nets
+    from data_needed import nets
 
     sizes = [sum(p.size for p in net.parameters()) for net in nets(0).values()]
     assert abs(sizes[0] - sizes[1]) < 0.02 * sizes[0]
@@ -100,7 +110,7 @@ def test_nets_of_equal_size_are_compared():
 
 def test_a_small_network_tells_cat_from_not_cat():
     pytest.importorskip("skimage", reason="the photographs come with the extra `tour`")
-    from examples.cat_or_not import experiment, patches
+    from cat_or_not import experiment, patches
 
     learn, test = patches(rng=0)
     assert learn.boxes.isdisjoint(test.boxes)
@@ -467,7 +477,7 @@ def test_the_remedy_averages_after_a_max_of_stride_one():
 
 
 def test_the_remedy_makes_results_more_stable_under_shifts():
-    from examples.shift_consistency import change_under_shift
+    from shift_consistency import change_under_shift
 
     images, _ = data.digits_8x8()
     big = images.repeat(3, axis=1).repeat(3, axis=2)[:100]

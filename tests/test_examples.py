@@ -61,6 +61,26 @@ def test_custom_ops():
     assert "class Forgotten: argument 'x' has no vjp_x" in text
 
 
+def test_structure_saves_data():
+    text = run("data_needed")
+    shares = [float(x) for x in re.findall(r"([\d.]+)%", text)]
+    assert len(shares) == 8
+    assert all(cnn > dense for cnn, dense in zip(shares[::2], shares[1::2], strict=True))
+
+
+def test_cat_or_not():
+    (share,) = re.findall(r"([\d.]+)% of 400 test patches", run("cat_or_not"))
+    assert float(share) > 80
+
+
+def test_shift_consistency():
+    text = run("shift_consistency")
+    strided, blurred = (
+        [float(x) for x in re.findall(r"([\d.]+)%", line)[1:]] for line in text.splitlines()
+    )
+    assert sum(blurred) > sum(strided)
+
+
 def test_every_example_is_tested():
     source = Path(__file__).read_text(encoding="utf-8")
     for path in (ROOT / "examples").glob("*.py"):

@@ -51,7 +51,7 @@ class Facts:
         gain: ‖∂L/∂x‖ / ‖∂L/∂y‖ for the data that it reads.
         arrivals: at a fan-out, what each reader sent back: (reader's title, norm).
         zeros: for a relu.
-        value: of a result with a single number.
+        value: of a result with a single number; of every card if the graph is one of scalars.
         alarms: what is wrong, in words.
     """
 
@@ -73,9 +73,17 @@ def gather(view: View, flow: Flow | None) -> dict[int, Facts]:
         incoming.setdefault(link.target, []).append(link)
         outgoing.setdefault(link.source, []).append(link)
     broken = _broken(view.graph)
+    scalars = all(not isinstance(s, tuple) and s.shape == () for s in view.graph.specs)
+    empty: list[Link] = []
     return {
         card.id: _facts(
-            view, card, flow, incoming.get(card.id, []), outgoing.get(card.id, []), broken
+            view,
+            card,
+            flow,
+            incoming.get(card.id, empty),
+            outgoing.get(card.id, empty),
+            broken,
+            scalars,
         )
         for card in view.cards
     }
@@ -97,6 +105,7 @@ def _facts(
     incoming: list[Link],
     outgoing: list[Link],
     broken: dict[int, str],
+    shown: bool,
 ) -> Facts:
     vertices = view.graph.vertices
     norms = [flow.norms.get(vertices[s]) for s in card.slots] if flow else []
@@ -124,7 +133,7 @@ def _facts(
         gain=back[0] / norm if len(back) == 1 and norm and card.kind == "op" else None,
         arrivals=tuple(arrivals) if len(arrivals) > 1 else (),
         zeros=zeros,
-        value=float(data.reshape(-1)[0]) if _is_number(data) and not outgoing else None,
+        value=float(data.reshape(-1)[0]) if _is_number(data) and (shown or not outgoing) else None,
         alarms=tuple(alarms),
     )
 

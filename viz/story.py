@@ -38,7 +38,8 @@ def result(view: View, card: Card) -> Any:
 
 def facts_line(view: View, known: Known, noun: str) -> str:
     """The whole graph in one line: its value, its ops, its parameters, its worst news."""
-    values = [f.value for f in known.values() if f.value is not None]
+    ends = {view.owner[slot].id for slot in view.graph.outputs}
+    values = [v for i in ends if (v := known[i].value) is not None]
     dead = [
         f"{clean(card.title, 24)} {z.dead:,} of {z.units:,}"
         for card in view.cards

@@ -38,8 +38,10 @@ def number(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"  # also for -0
     size = abs(value)
-    if size == 0 or 0.00995 <= size < 999.5:
+    if 0.00995 <= size < 999.5:
         text = f"{value:.3g}"
     elif 999.5 <= size < 1e6:
         text = f"{value:,.0f}"

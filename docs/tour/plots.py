@@ -35,18 +35,26 @@ def strips(rows: Mapping[str, Sequence[float]]) -> Any:
     return figure
 
 
-def images(pictures: Mapping[str, Any], columns: int = 4, size: float = 2.0) -> Any:
-    """Images side by side: colour as it is, one channel in grey, or diverging if it is signed."""
+def images(pictures: Any, columns: int = 4, size: float = 2.0) -> Any:
+    """Images side by side: colour as it is, one channel in grey, or diverging if it is signed.
+
+    Takes a dict, or a list of (name, image); None leaves a place empty.
+    """
+    pictures = list(pictures.items() if isinstance(pictures, dict) else pictures)
     rows = -(-len(pictures) // columns)
     figure, axes = plt.subplots(rows, columns, figsize=(size * columns, size * rows + 0.2 * rows))
     for ax in np.ravel(axes):
         ax.axis("off")
-    for ax, (name, picture) in zip(np.ravel(axes), pictures.items(), strict=False):
+    for ax, (name, picture) in zip(np.ravel(axes), pictures, strict=False):
+        if picture is None:
+            continue
         array = np.asarray(picture)
         if array.ndim == 2:
             most = float(np.abs(array).max()) or 1.0
             signed = array.min() < 0
-            options = {"cmap": "RdBu_r", "vmin": -most, "vmax": most} if signed else {"cmap": "gray"}
+            options = (
+                {"cmap": "RdBu_r", "vmin": -most, "vmax": most} if signed else {"cmap": "gray"}
+            )
             ax.imshow(array, interpolation="nearest", **options)
         else:
             ax.imshow(array, interpolation="nearest")
@@ -75,10 +83,12 @@ def curves(
         ticks = sorted({v for xs, _ in lines.values() for v in xs})
         ax.set_xticks(ticks, [f"{v:,}" for v in ticks])
         ax.minorticks_off()
+    elif len(next(iter(lines.values()))[0]) < 20:
+        ax.set_xticks(sorted({v for xs, _ in lines.values() for v in xs}))
     if percent:
         ax.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0, decimals=0))
     ax.set(xlabel=x, ylabel=y)
     ax.grid(alpha=0.3)
     if len(lines) > 1:
-        ax.legend(frameon=False)
+        ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -1,4 +1,4 @@
-"""Run the tour: every Python block of its pages, in order, and put what it printed and drew below it.
+"""Run the tour: every Python block of its pages, in order, with what it printed and drew below.
 
     pip install -e ".[tour,train,testing,viz]" && python docs/tour/run.py [--check] [page ...]
 
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("pages", nargs="*", help="e.g. 7_1_filters")
     parser.add_argument("--check", action="store_true", help="run, but write nothing")
     args = parser.parse_args()
-    sys.path[:0] = [str(ROOT), str(HERE)]
+    sys.path[:0] = [str(ROOT / "examples"), str(HERE)]
     paths = [HERE / f"{name}.md" for name in args.pages] or sorted(HERE.glob("7_*.md"))
     for path in paths:
         start = time.perf_counter()
