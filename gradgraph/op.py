@@ -19,14 +19,14 @@ record, which is how derivatives of any order come from rules that are written o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .errors import DTypeError, GradgraphError, OpDefinitionError
+from .contract import complete, read_only, snake
+from .errors import DTypeError, GradgraphError
 from .mode import MODE, Mode, current
 from .node import Vertex, leaf, make
 from .spec import Spec
@@ -69,7 +69,7 @@ class Op:
         OpDefinitionError: when a subclass is defined without one of its rules.
     """
 
-    registry: ClassVar[dict[str, type[Op]]] = {}
+    registry: ClassVar[dict[str, type[Op]]] = {}  # by name; "module.name" where we had it first
     vertex: ClassVar[type[Vertex]] = Vertex
 
     linear: ClassVar[tuple[str, ...]] = ()
@@ -106,9 +106,9 @@ class Op:
         cls.fields = (*cls.fields, *(f for f in own if f not in cls.fields))
         if abstract:
             return
-        cls.name = cls.__dict__.get("name") or _snake(cls.__name__)
+        cls.name = cls.__dict__.get("name") or snake(cls.__name__)
         cls.trusted = cls.__module__.partition(".")[0] == "gradgraph"
-        _complete(cls)
+        complete(cls)
         cls.plain = 0
         simple = not (cls.saves or cls.checks or cls.variadic or cls.constant) and cls.trusted
         simple = simple and cls.outputs == 1
@@ -116,7 +116,9 @@ class Op:
             cls.plain = len(cls.args)
         if "__call__" not in cls.__dict__:  # a subclass may be plain where its base is not
             cls.__call__ = (Op.__call__, apply1, apply2)[cls.plain]  # type: ignore[method-assign]
-        Op.registry[cls.name] = cls
+        held = Op.registry.get(cls.name)
+        ours = held is not None and held.trusted and not cls.trusted
+        Op.registry[f"{cls.__module__}.{cls.name}" if ours else cls.name] = cls
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.update(zip(self.fields, args, strict=False))
@@ -227,7 +229,7 @@ class Op:
 
     def guarded(self, values: Sequence[Any]) -> Sequence[Any]:
         """Read-only views of arrays for the rules of an op that is not ours."""
-        return values if self.trusted else [_read_only(v) for v in values]
+        return values if self.trusted else [read_only(v) for v in values]
 
     def _check_result(self, data: Any) -> None:
         """Raise if what a user's `forward` returned is not what its class announces."""
@@ -320,129 +322,6 @@ class Op:
 @lru_cache(maxsize=4096, typed=True)
 def _cached(cls: type[Op], *values: Any) -> Op:
     return cls(*values)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _complete(cls: type[Op]) -> None:
-    """Read the argument names off `forward`; check that every rule is there; derive the rest."""
-
-    def fail(problem: str, fix: str) -> None:
-        raise OpDefinitionError(f"class {cls.__name__}", problem, fix)
-
-    if not hasattr(cls, "forward"):
-        fail("it has no forward", "Add `def forward(self, x)`.")
-    held = Op.registry.get(cls.name)
-    if held is not None and held.trusted and not cls.trusted:
-        fail(f"there already is an op called {cls.name!r}", f'Say name = "my_{cls.name}".')
-    for field in cls.fields:
-        if hasattr(Op, field):
-            fail(f"an op has a use of its own for {field!r}", "Choose another name for the field.")
-    if isinstance(cls.forward, np.ufunc):
-        cls.ufunc = cls.forward
-        cls.args = ("x", "y")[: cls.forward.nin]
-    else:
-        code: Any = getattr(cls.forward, "__code__", None)
-        if code is None:
-            fail("its forward is no function", "Add `def forward(self, x)`.")
-        cls.variadic = bool(code.co_flags & 0x04)
-        cls.args = code.co_varnames[1 : code.co_argcount + cls.variadic]
-    if not cls.args:
-        fail("its forward takes no argument", "Add `def forward(self, x)`.")
-    for kind in ("linear", "diagonal", "constant", "saves"):
-        if not isinstance(getattr(cls, kind), tuple):
-            fail(f"{kind} is {getattr(cls, kind)!r}, not a tuple", f'Write {kind} = ("x",).')
-    for kind in ("linear", "diagonal", "constant"):
-        for arg in getattr(cls, kind):
-            if arg not in cls.args:
-                fail(
-                    f"{kind} names {arg!r}, but forward takes ({', '.join(cls.args)})",
-                    "Use the names of forward's arguments.",
-                )
-    star = "*" if cls.variadic else ""
-    taken = ", ".join((*cls.args[:-1], star + cls.args[-1]))
-    shown = ", ".join((taken, *cls.saves))
-    vjps: list[Any] = []
-    jvps: list[Any] = []
-    for arg in cls.args:
-        if arg in cls.constant:
-            vjps.append(None)
-            jvps.append(None)
-            continue
-        index = "i, " if cls.variadic and arg == cls.args[-1] else ""
-        for prefix, given in (("vjp", "g"), ("jvp", "t")):
-            rule = f"{prefix}_{arg}"
-            if hasattr(cls, rule):
-                _check_signature(cls, rule, f"self, {given}, out, {index}{shown}", fail)
-            elif prefix == "jvp" and arg in cls.linear and not cls.hidden:
-                setattr(cls, rule, _linear_rule(cls, cls.args.index(arg), bool(index)))
-            elif prefix == "jvp" and arg in cls.diagonal:
-                setattr(cls, rule, getattr(cls, f"vjp_{arg}"))
-            else:
-                hint = "" if prefix == "vjp" else f' (or say linear = ("{arg}",) if it is)'
-                fail(
-                    f"argument {arg!r} has no {rule}",
-                    f"Add `def {rule}(self, {given}, out, {index}{shown})`{hint},"
-                    f' or say constant = ("{arg}",) if it has no derivative.',
-                )
-        vjps.append(getattr(cls, f"vjp_{arg}"))
-        jvps.append(getattr(cls, f"jvp_{arg}"))
-    cls.vjps = tuple(vjps)
-    cls.jvps = tuple(jvps)
-    for name in vars(cls):
-        arg = name[4:].removesuffix("_into")
-        if name.startswith(("vjp_", "jvp_")) and arg not in cls.args:
-            fail(f"{name} is the rule of no argument of forward", f"Is {arg!r} misspelt?")
-    needed = {
-        "spec": f"`def spec(self, {taken})`: the result's shape and dtype, with the errors",
-        "reference": f"`def reference(self, {taken})`: the definition in loops over scalars",
-        "sample": "`@classmethod def sample(cls, draw)`: an instance and valid arguments",
-    }
-    for method, what in needed.items():
-        if not hasattr(cls, method):
-            fail(f"it has no {method}", f"Add {what}.")
-
-
-def _check_signature(cls: type[Op], rule: str, wanted: str, fail: Any) -> None:
-    if not callable(getattr(cls, rule)):
-        fail(f"{rule} is no function", f"Write `def {rule}({wanted})`.")
-    code = getattr(getattr(cls, rule), "__code__", None)
-    if code is None or code.co_flags & 0x04:
-        return
-    count = len(wanted.split(","))
-    if code.co_argcount != count:
-        fail(
-            f"{rule} takes {code.co_argcount} arguments, not {count}",
-            f"Write `def {rule}({wanted})`.",
-        )
-
-
-def _read_only(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_read_only, value))
-    if not isinstance(value, ndarray):
-        return value
-    view = value.view()
-    view.flags.writeable = False
-    return view
-
-
-def _linear_rule(cls: type[Op], index: int, variadic: bool) -> Any:
-    """JVP of an argument that the op is linear in: the op, with the tangent in its place."""
-    end = len(cls.saves)
-
-    def at(self: Op, place: int, t: Any, args: tuple[Any, ...]) -> Any:
-        return self(*args[:place], t, *args[place + 1 : len(args) - end])
-
-    def rule(self: Op, t: Any, out: Any, *args: Any) -> Any:
-        return at(self, index, t, args)
-
-    def variadic_rule(self: Op, t: Any, out: Any, i: int, *args: Any) -> Any:
-        return at(self, index + i, t, args)
-
-    return variadic_rule if variadic else rule
 
 
 def apply1(self: Any, x: Any) -> Any:

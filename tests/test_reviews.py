@@ -254,13 +254,22 @@ def test_a_forward_that_returns_no_array(result):
         ({"linear": "x"}, "not a tuple"),
         ({"vjp_y": lambda self, g, out, x: g}, "'y' misspelt"),
         ({"__annotations__": {"name": str}}, "'name'"),
-        ({"name": "add"}, "already is an op called 'add'"),
     ],
 )
 def test_more_mistakes_in_an_op_class(changes, words):
     with pytest.raises(gg.OpDefinitionError, match=words):
         define(**changes)
+
+
+def test_a_users_op_may_have_the_name_of_ours():
+    op = define("Add")()
     assert gg.Op.registry["add"].__module__ == "gradgraph.ops.elementwise"
+    assert gg.Op.registry[f"{__name__}.add"] is type(op)
+    w = gg.Tensor(np.ones((2, 2)), requires_grad=True)
+    y = op(np.ones((2, 2)) @ w).sum()
+    y.backward()
+    assert w.grad.tolist() == [[4, 4], [4, 4]]
+    assert "add" in viz.draw(y, flow=True).dot
 
 
 def test_a_field_that_cannot_be_hashed():

@@ -18,6 +18,7 @@ from typing import Any
 
 from gradgraph.graph import Graph
 from gradgraph.nn.summary import started
+from gradgraph.ops.conv import Conv
 from gradgraph.spec import brief
 
 from . import theme
@@ -109,7 +110,7 @@ def _blocks(graph: Graph) -> Iterator[Block]:
     for step in graph.steps:
         shape = graph.specs[step.output].shape[1:]
         kernel: tuple[int, ...] = getattr(step.op, "kernel", ())
-        if step.op.name == "conv":
+        if isinstance(step.op, Conv):
             kernel = graph.specs[step.inputs[1]].shape[:-2]
         if step.op.style in ("linear", "pool"):
             yield held

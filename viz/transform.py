@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import groupby, takewhile
 
 from gradgraph.op import Part
+from gradgraph.ops.elementwise import Add
 
 from .text import count
 from .view import Card, View, is_parameter
@@ -32,7 +33,7 @@ def merge_bias(view: View) -> View:
     kept = set(view.graph.outputs)
     merged = []
     for step in view.graph.steps:
-        if step.op.name != "add":
+        if not isinstance(step.op, Add):
             continue
         for slot, bias in (step.inputs, step.inputs[::-1]):
             maker = view.steps.get(slot)

@@ -14,6 +14,8 @@ from ..graph import Graph, Step
 from ..mode import capture, enable_grad
 from ..node import Vertex
 from ..ops.conv import Conv as ConvOp
+from ..ops.elementwise import Add
+from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.pool import WindowMean
 from ..spec import Shape, brief
@@ -135,7 +137,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
         below = [fields[slot] for slot in step.inputs if slot in fields]
         if below:
             fields[step.output] = _field(step, geometry, below, graph)
-        if geometry is None and step.op.name != "matmul":
+        if geometry is None and not isinstance(step.op, Matmul):
             continue
         x, y = graph.specs[step.inputs[0]], graph.specs[step.output]
         bias = _bias(step, readers.get(step.output, []), graph)
@@ -200,7 +202,7 @@ def _field(step: Step, geometry: Any, below: list[Any], graph: Graph) -> Any:
 
 def _bias(step: Step, readers: list[Step], graph: Graph) -> list[Vertex]:
     """The parameter that the only reader of the step adds to it, if there is one."""
-    if step.op.style != "linear" or len(readers) != 1 or readers[0].op.name != "add":
+    if step.op.style != "linear" or len(readers) != 1 or not isinstance(readers[0].op, Add):
         return []
     others = [graph.vertices[slot] for slot in readers[0].inputs if slot != step.output]
     return [v for v in others if _learns(v)]
