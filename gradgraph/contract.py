@@ -15,15 +15,21 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def complete(cls: Any) -> None:
-    """Read the argument names off `forward`; check that every rule is there; derive the rest."""
+def complete(cls: Any, base: Any) -> None:
+    """Read the argument names off `forward`; check that every rule is there; derive the rest.
+
+    A rule that was derived for a class is derived anew for its subclasses, from their own rules.
+
+    Args:
+        cls: the class of an op.
+        base: `Op` itself.
+    """
 
     def fail(problem: str, fix: str) -> None:
         raise OpDefinitionError(f"class {cls.__name__}", problem, fix)
 
     if not hasattr(cls, "forward"):
         fail("it has no forward", "Add `def forward(self, x)`.")
-    base = cls.__mro__[-2]  # Op itself
     for field in cls.fields:
         if hasattr(base, field):
             fail(f"an op has a use of its own for {field!r}", "Choose another name for the field.")
@@ -53,6 +59,7 @@ def complete(cls: Any) -> None:
     shown = ", ".join((taken, *cls.saves))
     vjps: list[Any] = []
     jvps: list[Any] = []
+    derived: dict[str, Any] = {}
     for arg in cls.args:
         if arg in cls.constant:
             vjps.append(None)
@@ -61,12 +68,13 @@ def complete(cls: Any) -> None:
         index = "i, " if cls.variadic and arg == cls.args[-1] else ""
         for prefix, given in (("vjp", "g"), ("jvp", "t")):
             rule = f"{prefix}_{arg}"
-            if hasattr(cls, rule):
+            own = rule in vars(cls)
+            if hasattr(cls, rule) and (own or rule not in cls.derived):
                 _check_signature(cls, rule, f"self, {given}, out, {index}{shown}", fail)
             elif prefix == "jvp" and arg in cls.linear and not cls.hidden:
-                setattr(cls, rule, _linear_rule(cls, cls.args.index(arg), bool(index)))
+                derived[rule] = _linear_rule(cls, cls.args.index(arg), bool(index))
             elif prefix == "jvp" and arg in cls.diagonal:
-                setattr(cls, rule, getattr(cls, f"vjp_{arg}"))
+                derived[rule] = getattr(cls, f"vjp_{arg}")
             else:
                 hint = "" if prefix == "vjp" else f' (or say linear = ("{arg}",) if it is)'
                 fail(
@@ -75,12 +83,16 @@ def complete(cls: Any) -> None:
                     f' or say constant = ("{arg}",) if it has no derivative.',
                 )
         vjps.append(getattr(cls, f"vjp_{arg}"))
-        jvps.append(getattr(cls, f"jvp_{arg}"))
+        jvps.append(derived.get(f"jvp_{arg}") or getattr(cls, f"jvp_{arg}"))
+    written = {name for name in vars(cls) if name.startswith(("vjp_", "jvp_"))}
+    cls.derived = (cls.derived | set(derived)) - written
+    for rule, function in derived.items():
+        setattr(cls, rule, function)
     cls.vjps = tuple(vjps)
     cls.jvps = tuple(jvps)
-    for name in vars(cls):
+    for name in written:
         arg = name[4:].removesuffix("_into")
-        if name.startswith(("vjp_", "jvp_")) and arg not in cls.args:
+        if arg not in cls.args:
             fail(f"{name} is the rule of no argument of forward", f"Is {arg!r} misspelt?")
     needed = {
         "spec": f"`def spec(self, {taken})`: the result's shape and dtype, with the errors",

@@ -112,6 +112,9 @@ class Graph:
     def replay(self, *values: Any) -> Any:
         """Run the steps on new values of the inputs (in order); constants keep their value now.
 
+        What was computed from values outside the graph is a constant of it: `x > 0` is an array,
+        so `where(x > 0, …)` chooses as it did when it was recorded.
+
         Returns the outputs as arrays: one, or a tuple of several.
 
         Raises:
@@ -142,6 +145,13 @@ class Graph:
             if isinstance(step.op, Part):
                 slots[step.output] = step.op.forward(*args)
             elif isinstance(step.op, Saved):
+                if step.inputs[0] not in saved:
+                    raise GradError(
+                        "Graph.replay",
+                        f"{step.scope or 'a rule'} needs what the op saved that made an input of"
+                        " the graph, and that op is not part of it",
+                        "Let the graph begin before that op.",
+                    )
                 slots[step.output] = saved[step.inputs[0]][step.op.index]
             else:
                 slots[step.output], saved[step.output] = step.op._compute(args)

@@ -87,6 +87,7 @@ class Op:
     fields: ClassVar[tuple[str, ...]] = ()
     args: ClassVar[tuple[str, ...]] = ()
     variadic: ClassVar[bool] = False
+    derived: ClassVar[set[str]] = set()  # names of the rules that follow from others
     vjps: ClassVar[tuple[Any, ...]] = ()
     jvps: ClassVar[tuple[Any, ...]] = ()
     plain: ClassVar[int] = 0  # 1 or 2: the arity of an op that the fast paths may take
@@ -108,7 +109,7 @@ class Op:
             return
         cls.name = cls.__dict__.get("name") or snake(cls.__name__)
         cls.trusted = cls.__module__.partition(".")[0] == "gradgraph"
-        complete(cls)
+        complete(cls, Op)
         cls.plain = 0
         simple = not (cls.saves or cls.checks or cls.variadic or cls.constant) and cls.trusted
         simple = simple and cls.outputs == 1

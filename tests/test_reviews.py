@@ -437,3 +437,103 @@ def test_the_demo_finds_out_first_that_it_cannot_write(tmp_path):
         assert done.returncode == 1
         assert "--out" in done.stderr
         assert "epoch" not in done.stdout
+
+
+# The second review
+
+
+def test_a_derived_rule_is_derived_anew_for_a_subclass():
+    sine = gg.Op.registry["sin"]
+    child = type(gg.Op)(
+        "SinOfDouble",
+        (sine,),
+        {
+            "__module__": __name__,
+            "forward": lambda self, x: np.sin(2 * x),
+            "vjp_x": lambda self, g, out, x: 2 * g * gg.cos(2 * x),
+        },
+    )()
+    assert gg.jvp(child, 1.0, 1.0)[1] == pytest.approx(2 * np.cos(2))
+
+
+def test_linear_in_another_place_in_a_subclass():
+    product = gg.Op.registry["multiply"]
+    child = type(gg.Op)(
+        "Scaled",
+        (product,),
+        {
+            "__module__": __name__,
+            "linear": ("x",),
+            "forward": lambda self, y, x: x * np.exp(y),
+            "vjp_x": lambda self, g, out, y, x: g * gg.exp(y),
+            "vjp_y": lambda self, g, out, y, x: g * out,
+            "jvp_y": lambda self, t, out, y, x: t * out,
+        },
+    )()
+    assert gg.jvp(lambda x: child(0.5, x), 3.0, 1.0)[1] == pytest.approx(np.exp(0.5))
+
+
+def test_an_op_with_a_mixin():
+    class Mixin:
+        factor = 2.0
+
+    cls = type(gg.Op)(
+        "Mixed",
+        (gg.Op, Mixin),
+        {k: v for k, v in vars(define()).items() if k in ("forward", "vjp_x", "jvp_x", "spec",
+                                                          "reference", "sample")}
+        | {"__module__": __name__, "__annotations__": {"factor": float}},
+    )  # fmt: skip
+    assert cls(3.0).factor == 3.0
+
+
+def test_a_users_jvp_cannot_write_to_what_it_is_given():
+    def rule(tangents, out, x):
+        tangents[0][...] = 5
+        return tangents[0]
+
+    t = np.ones(2)
+    with pytest.raises(ValueError, match="read-only"):
+        gg.jvp(gg.custom(lambda x: x * 1.0, jvp=rule), np.ones(2), t)
+    assert t.tolist() == [1, 1]
+
+
+def test_a_replay_that_begins_after_what_it_needs():
+    x = gg.Tensor(np.arange(8.0).reshape(1, 8, 1), requires_grad=True)
+    y = gg.max_pool(x * 1.0, 2)
+    (y * y).sum().backward(create_graph=True)
+    with pytest.raises(gg.GradError, match="begin before that op"):
+        gg.Graph.of(x.grad, inputs=[y]).replay(y.data * 2)
+
+
+def conv(c_in, c_out, kernel, **options):
+    return nn.Conv(c_in, c_out, kernel, rng=0, **options)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: conv(1, 1, (5, 1), padding="same")(x) + conv(1, 1, (1, 5), padding="same")(x),
+        lambda x: (
+            conv(1, 1, 2, padding=((1, 0), (1, 0)))(x) + conv(1, 1, 2, padding=((0, 1), (0, 1)))(x)
+        ),
+        lambda x: 1.0 - conv(1, 1, 3, padding=1)(x),
+        lambda x: gg.concatenate([x, conv(1, 1, 3, padding=1)(x)], -1),
+        lambda x: gg.pad(conv(1, 2, 3, stride=2)(x), ((0, 0), (1, 1), (1, 1), (0, 0))),
+        lambda x: nn.Linear(4, 2, rng=0)(conv(1, 4, 3)(x)),
+        lambda x: x.astype(np.float32) * 2,
+    ],
+)
+def test_receptive_fields_through_branches(f):
+    """The field of a 1×1 layer after it equals the support of the gradient."""
+    shape = (1, 17, 17, 1)
+    x = gg.Tensor(np.random.default_rng(0).uniform(1, 2, shape), requires_grad=True)
+    channels = f(x).shape[-1]
+
+    def net(x):
+        return conv(channels, 1, 1)(f(x))
+
+    y = net(x)
+    y[0, y.shape[1] // 2, y.shape[2] // 2].sum().backward()
+    seen = np.argwhere(x.grad.data[0, ..., 0] != 0)
+    assert gg.summary(net, shape).rows[-1].field == tuple(seen.max(0) - seen.min(0) + 1)

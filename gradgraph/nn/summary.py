@@ -14,12 +14,18 @@ from ..graph import Graph, Step
 from ..mode import capture, enable_grad
 from ..node import Vertex
 from ..ops.conv import Conv as ConvOp
-from ..ops.elementwise import Add
+from ..ops.elementwise import Add, Elementwise
 from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.pool import WindowMean
+from ..ops.reduce import Reduce
+from ..ops.shape import Pad
 from ..spec import Shape, brief
 from ..tensor import Tensor, asarray
+
+# For each spatial axis: first and last + 1 pixel of the input that the result at 0 sees, and how
+# many pixels of the input lie between neighbouring results.
+Field = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Row:
         weights: numbers that the layer learns, m (k² m' + 1) for a filter layer.
         dense: numbers that a fully connected layer of the same sizes would learn; 0 for a pool.
         field: receptive field: how many pixels of the input a result can depend on, along each
-            axis; empty if on all.
+            axis; empty if on all, or if it is not known.
         note: what is unusual about it; else empty.
     """
 
@@ -127,7 +133,7 @@ def _learns(v: Vertex) -> bool:
 def _rows(graph: Graph) -> Iterator[Row]:
     """A row for each step that is a layer; the receptive field follows every step."""
     start = graph.inputs[0]
-    fields: dict[int, Any] = {start: tuple((1, 1) for _ in graph.specs[start].shape[1:-1])}
+    fields: dict[int, Field | None] = {start: ((0, 1, 1),) * (graph.specs[start].ndim - 2)}
     readers: dict[int, list[Step]] = {}
     for step in graph.steps:
         for slot in step.inputs:
@@ -167,7 +173,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             p=p,
             weights=weights,
             dense=dense,
-            field=() if field is None else tuple(size for size, _ in field),
+            field=tuple(high - low for low, high, _ in field or ()),
             note=note,
         )
 
@@ -182,21 +188,36 @@ def _geometry(step: Step, graph: Graph) -> Any:
     return None
 
 
-def _field(step: Step, geometry: Any, below: list[Any], graph: Graph) -> Any:
-    """(size, jump) along each spatial axis of what one result sees; None if it sees everything.
+def _field(step: Step, geometry: Any, below: list[Field | None], graph: Graph) -> Field | None:
+    """What one result sees; None if that is not known, or everything.
 
     A window of k pixels that lie `jump` pixels of the input apart adds (k - 1) · jump; a stride
-    multiplies the jump.
+    multiplies the jump. Branches that meet see what any of them sees.
     """
-    if None in below:
+    known = [field for field in below if field is not None]
+    if len(known) < len(below):
         return None
-    if geometry is None:
-        shapes = {graph.specs[slot].shape[1:-1] for slot in (step.inputs[0], step.output)}
-        kept = step.op.style in ("activation", "arithmetic") and len(shapes) == 1
-        return max(below) if kept else None
+    if geometry is not None:
+        return tuple(
+            (low - before * jump, high - before * jump + (k - 1) * gap * jump, jump * stride)
+            for (low, high, jump), k, stride, (before, _), gap in zip(
+                known[0], *geometry, strict=True
+            )
+        )
+    shape = graph.specs[step.output].shape
+    if isinstance(step.op, Pad):
+        width = step.op.width[1:-1]
+        return tuple(
+            (low - before * jump, high - before * jump, jump)
+            for (low, high, jump), (before, _) in zip(known[0], width, strict=True)
+        )
+    by_pixel = isinstance(step.op, Elementwise | Matmul) or getattr(step.op, "axis", 0) == -1
+    sizes = {graph.specs[slot].shape[1:-1] for slot in step.inputs if graph.specs[slot].ndim > 2}
+    if not by_pixel or isinstance(step.op, Reduce) or len(shape) < 3 or sizes != {shape[1:-1]}:
+        return None
     return tuple(
-        (size + (k - 1) * gap * jump, jump * stride)
-        for (size, jump), k, stride, _, gap in zip(below[0], *geometry, strict=True)
+        (min(a for a, _, _ in axis), max(b for _, b, _ in axis), axis[0][2])
+        for axis in zip(*known, strict=True)
     )
 
 

@@ -60,14 +60,14 @@ class Custom(Op):
         if self.jvp is None:
             raise self._missing("jvp", "`jvp(tangents, out, *xs)`, the tangent of the result")
         filled = [np.zeros_like(x) if t is None else t for t, x in zip(tangents, args, strict=True)]
-        t = self.jvp(filled, out, *args)
+        t = self.jvp(list(map(_read_only, filled)), _read_only(out), *map(_read_only, args))
         if np.shape(t) != out.shape:
             raise GradError(
                 self.title,
                 f"its jvp returned {show(np.shape(t))}, but the result is {show(out.shape)}",
                 "A tangent has the shape of the result.",
             )
-        return [t]
+        return [t if isinstance(t, Vertex) else np.array(t)]
 
     def vjp_xs(self, g: Any, out: Any, i: int, *xs: Any) -> Any:
         return self.pulls(g, out, xs, (), [j == i for j in range(len(xs))])[i]
