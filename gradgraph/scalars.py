@@ -28,16 +28,17 @@ class Scalars(NamedTuple):
 
     @property
     def graph(self) -> Graph:
-        """The scalar graph, to count, replay or draw."""
+        """The scalar graph, to count or draw, or to replay where the same branches are taken."""
         return Graph.of(self.output)
 
 
 def scalars(f: Callable[..., Any], *arrays: Any) -> Scalars:
-    """Unfold f into scalar adds, multiplies and maxima, by the definitions of its ops.
+    """Unfold f into scalar adds, multiplies and so on, by the definitions of its ops.
 
     Weight sharing becomes visible: one weight of a convolution is one leaf with many edges. The
     definitions are those of the textbook, so they overflow where an op takes care not to
-    (`softmax` of 1000), and a result that is the same for all inputs is a constant.
+    (`softmax` of 1000), and a result that is the same for all inputs is a constant. A choice by
+    value (relu, a maximum, a condition) is made once: the graph holds the branch that was taken.
 
     Args:
         f: function of tensors (an op, or anything composed of ops) with one result.
@@ -54,6 +55,8 @@ def scalars(f: Callable[..., Any], *arrays: Any) -> Scalars:
     2
     """
     tensors = [Tensor(a) for a in arrays]
+    for t in tensors:
+        t.requires_grad = t.dtype.kind == "f"  # so that a derivative inside f is recorded too
     with enable_grad(), capture():
         out = f(*tensors)
     if not isinstance(out, Tensor):

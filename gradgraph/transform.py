@@ -108,9 +108,13 @@ def _pull_to(
     return results
 
 
-def _run(f: Function, args: Sequence[Any]) -> Any:
-    with enable_grad():
-        return f(*args)
+def _run(f: Function, args: Sequence[Any], aliases: Sequence[Vertex]) -> Any:
+    """f(*args), recorded; whatever happens, the aliases are released."""
+    try:
+        with enable_grad():
+            return f(*args)
+    finally:
+        _release(aliases)
 
 
 def _checked(name: str, out: Any) -> Any:
@@ -179,8 +183,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0) -> Function:
         args = list(xs)
         for i, fresh in zip(places, aliases, strict=True):
             args[i] = fresh
-        out = _checked("grad", _run(lambda *a: f(*a, **kwargs), args))
-        _release(aliases)
+        out = _checked("grad", _run(lambda *a: f(*a, **kwargs), args, aliases))
         as_tensor = _any_tensor(xs)
         if np.size(out._data if isinstance(out, Vertex) else out) != 1:
             raise GradError(
@@ -249,7 +252,7 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
     """
     _check_function("vjp", f)
     aliases = _aliases("vjp", xs)
-    outs, several = _outputs("vjp", _run(f, aliases))
+    outs, several = _outputs("vjp", _run(f, aliases, aliases))
     as_tensor = _any_tensor(xs)
 
     def pull_back(*cotangents: Any) -> Any:
@@ -278,7 +281,6 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
         return grads[0] if len(grads) == 1 else tuple(grads)
 
     shown = tuple(_outer(o, aliases, as_tensor) for o in outs)
-    _release(aliases)
     return (shown if several else shown[0]), pull_back
 
 
@@ -320,11 +322,10 @@ def jvp(f: Function, xs: Any, ts: Any) -> tuple[Any, Any]:
     _check_function("jvp", f)
     aliases = _aliases("jvp", xs)
     seeds = [(v, _like("jvp", "tangent", t, v)) for v, t in zip(aliases, ts, strict=True)]
-    outs, several = _outputs("jvp", _run(f, aliases))
+    outs, several = _outputs("jvp", _run(f, aliases, aliases))
     as_tensor = _any_tensor([*xs, *ts])
     heads = [o for o in outs if isinstance(o, Vertex)]
     everything = reach(heads, stop=aliases)
-    _release(aliases)
     record = _recorded(everything, aliases, ts)
     as_tensor = as_tensor or record
     if not record:
@@ -373,12 +374,11 @@ def jacobian(f: Function, argnums: int = 0) -> Function:
         (fresh,) = _aliases("jacobian", [xs[argnums]])
         args = list(xs)
         args[argnums] = fresh
-        out = _checked("jacobian", _run(lambda *a: f(*a, **kwargs), args))
+        out = _checked("jacobian", _run(lambda *a: f(*a, **kwargs), args, [fresh]))
         as_tensor = _any_tensor(xs)
         if not isinstance(out, Vertex):
             out = leaf(Tensor, np.array(out))
         everything = reach([out], stop=[fresh])
-        _release([fresh])
         record = _recorded(everything, [fresh], [])
         as_tensor = as_tensor or record
         order = downstream(everything, [fresh])

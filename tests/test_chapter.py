@@ -17,6 +17,15 @@ import gradgraph as gg
 from gradgraph import data, nn, optim
 
 rng = np.random.default_rng(7)
+START = rng.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def _from_the_start():
+    """Every test has the same numbers, whichever tests ran before."""
+    rng.bit_generator.state = START
+
+
 IMAGE = np.array([0.0, 1, 1, 1, 0, 1, 0, 0])
 F1, F2 = np.array([-1.0, 1]), np.array([-1.0, 1, -1])
 
@@ -242,7 +251,10 @@ def test_a_tensor_filter_finds_a_combination_of_bars():
 def test_a_colour_image_has_three_channels():
     layer = nn.Conv(3, 4, 5, padding="same", rng=0)
     assert layer.w.shape == (5, 5, 3, 4)
-    assert layer(np.zeros((1, 10, 10, 3), np.float32)).shape == (1, 10, 10, 4)
+    image = rng.random((1, 10, 10, 3)).astype(np.float32)
+    assert layer(image).shape == (1, 10, 10, 4)
+    slopes = gg.grad(lambda x: layer(x).sum())(image).data
+    assert (np.abs(slopes).max(axis=(0, 1, 2)) > 0).all()  # every colour counts
 
 
 def test_filters_are_weights_that_gradient_descent_trains():
@@ -303,7 +315,24 @@ def test_output_size(v):
 
 
 def test_ceiling():
-    assert (math.ceil(2.5), math.ceil(3)) == (3, 3)
+    """⌈2.5⌉ = 3 and ⌈3⌉ = 3: five or six places at stride 2."""
+    w = np.ones((1, 1, 1))
+    assert [gg.conv(np.ones((1, n, 1)), w, stride=2).shape[1] for n in (5, 6)] == [3, 3]
+
+
+def test_images_and_filters_need_not_be_square():
+    x, w = rng.normal(size=(1, 5, 8, 2)), rng.normal(size=(2, 3, 2, 1))
+    out = gg.conv(x, w)
+    assert out.shape == (1, 4, 6, 1)
+    for i, j in np.ndindex(4, 6):
+        by_hand = np.sum(x[0, i : i + 2, j : j + 3] * w[..., 0])
+        np.testing.assert_allclose(out[0, i, j, 0], by_hand)
+
+
+def test_a_filter_layer_has_many_fewer_weights():
+    for n, k, m_in, m in ((32, 3, 3, 16), (28, 5, 1, 8), (8, 3, 64, 64)):
+        row = gg.summary(nn.Conv(m_in, m, k, padding=k // 2, rng=0), (1, n, n, m_in)).rows[0]
+        assert row.weights * 100 < row.dense
 
 
 def test_padding_enlarges_the_input_by_2p():
@@ -413,7 +442,8 @@ def test_windows_at_least_as_long_as_the_stride_cover_the_image(n, k, s):
     covered = seen[: (count - 1) * s + k]
     assert covered.all() == (k >= s or count == 1)
     note = gg.summary(nn.MaxPool(k, s), (1, n, 1)).rows[0].note
-    assert bool(note) == (k < s)
+    assert ("larger than the window" in note) == (k < s)
+    assert bool(note) == (not seen.all() or k < s)
 
 
 def test_pooling_forgets_the_precise_place():
@@ -461,19 +491,24 @@ def test_strided_pooling_changes_abruptly_when_the_image_moves():
 
 def test_pooling_over_the_whole_image_does_not_see_a_shift_inside():
     x = np.zeros((1, 9, 9, 1))
-    x[0, 3:5, 3:5, 0] = rng.normal(size=(2, 2))
+    x[0, 3:5, 3:5, 0] = rng.uniform(1, 2, size=(2, 2))
     tops = [gg.max_pool(np.roll(x, (d, r), (1, 2)), 9) for d in range(-3, 4) for r in range(-3, 4)]
-    assert len({top.item() for top in tops}) == 1
+    assert {top.item() for top in tops} == {x.max()}
 
 
 def test_the_remedy_averages_after_a_max_of_stride_one():
     x = rng.normal(size=(2, 8, 8, 3)).astype(np.float32)
     by_hand = gg.blur_pool(gg.max_pool(x, 2, stride=1, padding="same"), 3, stride=2)
     np.testing.assert_array_equal(nn.MaxBlurPool(2)(x), by_hand)
-    one_two_one = np.array([1.0, 2, 1])
-    window = np.outer(one_two_one, one_two_one)[..., None]
-    inner = gg.blur_pool(x, 3)[0, 1, 1]
-    np.testing.assert_allclose(inner, (x[0, 1:4, 1:4] * window).sum((0, 1)) / 16, rtol=1e-5)
+    for n, i, j, c in np.ndindex(2, 4, 4, 3):
+        total = weight = 0.0
+        for a, b in product((-1, 0, 1), repeat=2):
+            p, q = 2 * i + a, 2 * j + b
+            if 0 <= p < 8 and 0 <= q < 8:
+                share = (2 - abs(a)) * (2 - abs(b))
+                top = x[n, max(p - 1, 0) : p + 1, max(q - 1, 0) : q + 1, c].max()
+                total, weight = total + share * top, weight + share
+        np.testing.assert_allclose(by_hand[n, i, j, c], total / weight, rtol=1e-5)
 
 
 def test_the_remedy_makes_results_more_stable_under_shifts():
@@ -595,7 +630,10 @@ def test_study_question_padding(n, half):
 
 
 def test_study_question_the_figure_shows_a_filter_of_three():
-    assert [k for k in (1, 3, 5, 7) if (k - 1) // 2 == 1] == [3]
+    """One zero at each end keeps the size for k = 3 alone."""
+    x = np.ones((1, 9, 1))
+    kept = [k for k in (1, 3, 5, 7) if gg.conv(x, np.ones((k, 1, 1)), padding=1).shape == x.shape]
+    assert kept == [3]
 
 
 def dz_dw(x, k):

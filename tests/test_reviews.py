@@ -537,3 +537,57 @@ def test_receptive_fields_through_branches(f):
     y[0, y.shape[1] // 2, y.shape[2] // 2].sum().backward()
     seen = np.argwhere(x.grad.data[0, ..., 0] != 0)
     assert gg.summary(net, shape).rows[-1].field == tuple(seen.max(0) - seen.min(0) + 1)
+
+
+def test_a_derivative_unfolds():
+    unfolded = gg.scalars(gg.grad(lambda x: (x * x * x).sum()), np.array([1.0, 2.0]))
+    assert [v.item() for v in unfolded.output] == [3, 12]
+    graph = gg.Graph.of(list(unfolded.output), inputs=list(unfolded.inputs[0]))
+    assert graph.replay(3.0, 4.0) == (27, 48)
+
+
+def test_an_alias_is_released_whatever_happens():
+    kept = []
+
+    def f(x):
+        kept.append(x)
+        raise KeyError
+
+    for operator in (gg.grad(f), gg.jacobian(f), lambda x: gg.vjp(f, x)):
+        with pytest.raises(KeyError):
+            operator(1.0)
+    assert [x.requires_grad for x in kept] == [False] * 3
+
+
+def test_fields_that_are_not_known_are_not_guessed():
+    shape = (1, 16, 16, 1)
+    last = conv(1, 1, 1)
+    mixed = gg.summary(lambda x: last(gg.matmul(np.ones((16, 16), np.float32), x)), shape)
+    assert mixed.rows[-1].field == ()
+    two, nine, three = conv(1, 1, 2, stride=2), conv(1, 1, 9), conv(1, 1, 3)
+    apart = gg.summary(lambda x: three(two(x) + nine(x)), shape)
+    assert apart.rows[-1].field == ()
+    assert "  all" not in str(apart)  # as a dense layer says it
+
+
+def test_weights_outside_the_layers_are_told():
+    w = gg.Tensor(np.ones((3, 3, 1, 2), np.float32), requires_grad=True)
+    gain = gg.Tensor(np.ones(2, np.float32), requires_grad=True)
+    table = gg.summary(lambda x: gg.conv(x, w * gain), (1, 8, 8, 1))
+    assert table.weights == 20
+    assert "outside these layers" in str(table)
+
+
+@pytest.mark.parametrize(
+    ("f", "shape", "names"),
+    [
+        (lambda x: gg.matmul(x, np.ones(4)), (3, 4), ["input", "matmul"]),
+        (lambda x: conv(1, 2, 3)(x).mean(axis=(1, 2)), (1, 8, 8, 1), ["input", "conv", "output"]),
+        (lambda x: conv(1, 1, 1)(x) + gg.relu(x), (1, 8, 8, 1), ["input", "conv"]),
+    ],
+)
+def test_blocks_of_unusual_networks(f, shape, names):
+    drawing = viz.cuboids(f, shape)
+    assert [b.name for b in drawing.blocks] == names
+    assert all(b.then == () for b in drawing.blocks[1:])
+    assert "<svg" in drawing.svg

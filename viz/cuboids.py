@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from html import escape
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +107,13 @@ def cuboids(module: Any, x: Any, *, title: str = "Architecture") -> Cuboids:
 
 def _blocks(graph: Graph) -> Iterator[Block]:
     start = graph.inputs[0]
-    held = Block("input", "", "leaf", graph.specs[start].shape[1:])
+    held = Block("input", "", "leaf", graph.specs[start].shape[1:] or (1,))
+    reached, tail = {start}, {start}  # what depends on the input; what is still the held block
     for step in graph.steps:
-        shape = graph.specs[step.output].shape[1:]
+        if reached.isdisjoint(step.inputs):
+            continue
+        reached.add(step.output)
+        shape = graph.specs[step.output].shape[1:] or (1,)
         kernel: tuple[int, ...] = getattr(step.op, "kernel", ())
         if isinstance(step.op, Conv):
             kernel = graph.specs[step.inputs[1]].shape[:-2]
@@ -116,10 +121,15 @@ def _blocks(graph: Graph) -> Iterator[Block]:
             yield held
             name = step.scope.rpartition(".")[2] or step.op.name
             words = " ".join([step.op.name, brief(kernel) if kernel else ""]).strip()
-            held = Block(name, words, step.op.style, shape, kernel)
-        elif step.op.style == "activation":
-            held = replace(held, then=(*held.then, step.op.name))
+            held, tail = Block(name, words, step.op.style, shape, kernel), {step.output}
+        elif not tail.isdisjoint(step.inputs):
+            tail.add(step.output)
+            if step.op.style == "activation":
+                held = replace(held, then=(*held.then, step.op.name))
     yield held
+    shape = graph.specs[graph.outputs[0]].shape[1:] or (1,)
+    if prod(shape) != prod(held.shape):
+        yield Block("output", graph.steps[-1].op.name, graph.steps[-1].op.style, shape)
 
 
 def _size(block: Block, largest: int) -> tuple[float, float, float]:

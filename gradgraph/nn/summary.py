@@ -79,7 +79,10 @@ class Summary:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         notes = [f"note: {row.name}: {row.note}" for row in self.rows if row.note]
-        return "\n".join([*table, f"{self.weights:,} weights in all", *notes])
+        total = f"{self.weights:,} weights in all"
+        if self.weights != sum(row.weights for row in self.rows):
+            total += " (each once, those outside these layers too)"
+        return "\n".join([*table, total, *notes])
 
     __repr__ = __str__
 
@@ -140,9 +143,8 @@ def _rows(graph: Graph) -> Iterator[Row]:
             readers.setdefault(slot, []).append(step)
     for step in graph.steps:
         geometry = _geometry(step, graph)
-        below = [fields[slot] for slot in step.inputs if slot in fields]
-        if below:
-            fields[step.output] = _field(step, geometry, below, graph)
+        if any(slot in fields for slot in step.inputs):
+            fields[step.output] = _field(step, geometry, fields, graph)
         if geometry is None and not isinstance(step.op, Matmul):
             continue
         x, y = graph.specs[step.inputs[0]], graph.specs[step.output]
@@ -153,19 +155,18 @@ def _rows(graph: Graph) -> Iterator[Row]:
             k: Shape = ()
             s: Shape = ()
             p: tuple[tuple[int, int], ...] = ()
-            n_in, n_out, dense, note = (), (), weights, ""
+            dense, note = weights, ""
         else:
             k, s, p, _ = geometry
-            n_in, n_out = x.shape[1:-1], y.shape[1:-1]
             units = prod(y.shape[1:])
             dense = units * (prod(x.shape[1:]) + bool(bias)) if len(step.inputs) > 1 else 0
-            note = _note(step, k, s)
+            note = _note(step, x.shape[1:-1], k, s, p)
         field = fields.get(step.output)
         yield Row(
             name=step.scope or step.op.name,
             op=step.op.name,
-            n_in=n_in,
-            n_out=n_out,
+            n_in=x.shape[1:-1],
+            n_out=y.shape[1:-1],
             m_in=x.shape[-1],
             m_out=y.shape[-1],
             k=k,
@@ -188,14 +189,18 @@ def _geometry(step: Step, graph: Graph) -> Any:
     return None
 
 
-def _field(step: Step, geometry: Any, below: list[Field | None], graph: Graph) -> Field | None:
+def _field(
+    step: Step, geometry: Any, fields: dict[int, Field | None], graph: Graph
+) -> Field | None:
     """What one result sees; None if that is not known, or everything.
 
     A window of k pixels that lie `jump` pixels of the input apart adds (k - 1) · jump; a stride
     multiplies the jump. Branches that meet see what any of them sees.
     """
+    below = [fields[slot] for slot in step.inputs if slot in fields]
     known = [field for field in below if field is not None]
-    if len(known) < len(below):
+    first_only = len(below) == 1 and step.inputs[0] in fields
+    if len(known) < len(below) or (not first_only and isinstance(step.op, ConvOp | Matmul)):
         return None
     if geometry is not None:
         return tuple(
@@ -213,7 +218,9 @@ def _field(step: Step, geometry: Any, below: list[Field | None], graph: Graph) -
         )
     by_pixel = isinstance(step.op, Elementwise | Matmul) or getattr(step.op, "axis", 0) == -1
     sizes = {graph.specs[slot].shape[1:-1] for slot in step.inputs if graph.specs[slot].ndim > 2}
-    if not by_pixel or isinstance(step.op, Reduce) or len(shape) < 3 or sizes != {shape[1:-1]}:
+    jumps = {tuple(jump for _, _, jump in field) for field in known}
+    fits = len(shape) > 2 and sizes == {shape[1:-1]} and len(jumps) == 1
+    if not by_pixel or not fits or isinstance(step.op, Reduce):
         return None
     return tuple(
         (min(a for a, _, _ in axis), max(b for _, b, _ in axis), axis[0][2])
@@ -226,15 +233,24 @@ def _bias(step: Step, readers: list[Step], graph: Graph) -> list[Vertex]:
     if step.op.style != "linear" or len(readers) != 1 or not isinstance(readers[0].op, Add):
         return []
     others = [graph.vertices[slot] for slot in readers[0].inputs if slot != step.output]
-    return [v for v in others if _learns(v)]
+    return [v for v in others if _learns(v) and np.ndim(v._data) == 1]
 
 
-def _note(step: Step, k: Shape, s: Shape) -> str:
-    if step.op.style == "pool" and any(stride > size for size, stride in zip(k, s, strict=True)):
+def _note(step: Step, n: Shape, k: Shape, s: Shape, p: tuple[tuple[int, int], ...]) -> str:
+    """What a pool never looks at, in words."""
+    if step.op.style != "pool":
+        return ""
+    if any(stride > size for size, stride in zip(k, s, strict=True)):
         return (
             f"the stride {brief(s)} is larger than the window {brief(k)}, so some pixels are"
             " never looked at; chapter 7.2 wants k ≥ stride"
         )
+    over = [
+        max((size + before + after - window) % stride - after, 0)
+        for size, window, stride, (before, after) in zip(n, k, s, p, strict=True)
+    ]
+    if any(over):
+        return f"the last {brief(tuple(over))} rows or columns of pixels are in no window"
     return ""
 
 
@@ -252,5 +268,5 @@ def _cells(row: Row) -> tuple[str, ...]:
         "×".join(str(b) if b == a else f"({b},{a})" for b, a in row.p),
         f"{row.weights:,}",
         f"{row.dense:,}",
-        brief(row.field) if row.field else "all" if not row.k else "",
+        brief(row.field) if row.field else "" if row.n_in else "all",
     )
