@@ -413,14 +413,16 @@ def test_a_long_chain_folds_and_says_so():
     y = x = gg.Tensor([0.5, 0.25], requires_grad=True, name="x")
     for i in range(100_000):
         y = gg.sin(y) if i % 2 else y * 1.01
-    view = view_of(y.sum())
+    loss = y.sum()
+    view = view_of(loss)
     assert len(view.cards) <= 3
     (card,) = [card for card in view.cards if card.kind == "fold"]
     assert card.title == "100,001 ops"
     assert "multiply ×50,000, sin ×50,000" in card.detail
-    drawing = viz.draw(y.sum(), flow=True)
+    flow = viz.flow(loss)
+    drawing = viz.draw(loss, flow=flow)
     assert "folded: 50,000 unnamed tensors tucked into cards" in drawing.dot
-    assert text.number(viz.flow(y.sum()).norms[x]) in drawing.dot
+    assert text.number(flow.norms[x]) in drawing.dot
 
 
 def test_equal_cards_fold_into_one_with_the_spread_of_their_gradients():
