@@ -70,3 +70,13 @@ def test_saving(tmp_path):
 def test_what_returns_no_tensor():
     with pytest.raises(gg.DTypeError, match="returned NoneType"):
         viz.cuboids(lambda x: None, (1, 2))
+
+
+def test_a_title_that_is_no_text():
+    with pytest.raises(gg.DTypeError, match="title is 3"):
+        viz.cuboids(nn.ReLU(), (1, 4), title=3)
+
+
+def test_an_image_without_pixels():
+    root = ElementTree.fromstring(viz.cuboids(nn.ReLU(), (1, 0, 0, 2)).svg)
+    assert "0×0×2" in "".join(root.itertext())

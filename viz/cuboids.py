@@ -17,6 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from gradgraph.errors import DTypeError
 from gradgraph.graph import Graph
 from gradgraph.nn.summary import started
 from gradgraph.ops.conv import Conv
@@ -95,13 +96,15 @@ def cuboids(module: Any, x: Any, *, title: str = "Architecture") -> Cuboids:
         title: heading of the picture.
 
     Raises:
-        DTypeError: if the module does not return a tensor.
+        DTypeError: if the module does not return a tensor, or the title is no string.
         Also what the module raises for this input.
 
     >>> from gradgraph import nn
     >>> cuboids(nn.LeNet(rng=0), (1, 28, 28, 1))
     Cuboids(28×28×1 → 24×24×16 → 12×12×16 → 8×8×32 → 4×4×32 → 128 → 10)
     """
+    if not isinstance(title, str):
+        raise DTypeError("cuboids", f"title is {title!r}, not a string", 'Use title="LeNet".')
     return Cuboids(tuple(_blocks(started(module, x))), title)
 
 
@@ -143,7 +146,7 @@ def _size(block: Block, largest: int) -> tuple[float, float, float]:
 
 
 def _svg(blocks: tuple[Block, ...], title: str) -> str:
-    largest = max([max(b.shape[:-1]) for b in blocks if len(b.shape) > 1], default=1)
+    largest = max([1, *(n for b in blocks for n in b.shape[:-1])])
     base = TOP + TALL * (1 + SLANT)
     x = LEFT
     parts: list[str] = []
