@@ -1,4 +1,4 @@
-"""The command line: `python -m gradgraph demo` teaches a LeNet to read handwritten digits."""
+"""The command line: `demo` trains a LeNet on handwritten digits, `check` verifies a gradient."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from .nn import LeNet, Module
 from .ops import cross_entropy
 from .optim import SGD
 from .tensor import Tensor, asarray
+from .testing import command
 
 EPOCHS, BATCH, HELD_OUT = 15, 50, 1000
 RATE, MOMENTUM = 0.05, 0.9
@@ -234,6 +235,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--out", type=Path, default=Path("out"), help="folder of the pictures (default out/)"
     )
     add.set_defaults(run=demo)
+    add = commands.add_parser("check", help="verify the derivatives of a function or an op")
+    command.add_arguments(add)
+    add.set_defaults(run=command.run)
     args = parser.parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

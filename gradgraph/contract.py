@@ -44,10 +44,10 @@ def complete(cls: Any, base: Any) -> None:
         cls.args = code.co_varnames[1 : code.co_argcount + cls.variadic]
     if not cls.args:
         fail("its forward takes no argument", "Add `def forward(self, x)`.")
-    for kind in ("linear", "diagonal", "constant", "saves"):
+    for kind in ("linear", "diagonal", "constant", "saves", "per_item"):
         if not isinstance(getattr(cls, kind), tuple):
             fail(f"{kind} is {getattr(cls, kind)!r}, not a tuple", f'Write {kind} = ("x",).')
-    for kind in ("linear", "diagonal", "constant"):
+    for kind in ("linear", "diagonal", "constant", "per_item"):
         for arg in getattr(cls, kind):
             if arg not in cls.args:
                 fail(

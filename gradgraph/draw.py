@@ -86,6 +86,10 @@ class Draw:
         """Standard normal values."""
         return np.asarray(self.rng.normal(size=shape))
 
+    def logits(self, shape: Shape) -> Array:
+        """Normal values; in every fourth draw so large that their exponentials overflow float32."""
+        return self.normal(shape) * (150.0 if self.integer(0, 3) == 3 else 1.0)
+
     def away_from_zero(self, shape: Shape) -> Array:
         """Values of either sign with absolute value in 0.3 to 2."""
         sign = self.rng.choice([-1.0, 1.0], size=shape)

@@ -27,6 +27,7 @@ import numpy as np
 
 from .contract import complete, read_only, snake
 from .errors import DTypeError, GradgraphError
+from .kink import Kink
 from .mode import MODE, Mode, current
 from .node import Vertex, leaf, make
 from .spec import Spec
@@ -49,6 +50,8 @@ class Op:
         hidden: how many of the last outputs only the rules see.
         checks: run `spec` before `forward` (where numpy would be silently wrong).
         batched: whether the VJPs hold for a cotangent with extra leading axes.
+        per_item: arguments whose first axis runs over items that do not influence each other.
+        kinks: what the rules do where there is no derivative (kinks, ties), with examples.
         ufunc: the numpy function it stands for; `np.exp(tensor)` then records it. An op that is
             no more than that writes `forward = np.exp`; its arguments are called x (and y).
         style: how it is drawn: the name of a colour group.
@@ -80,6 +83,8 @@ class Op:
     hidden: ClassVar[int] = 0
     checks: ClassVar[bool] = False
     batched: ClassVar[bool] = False
+    per_item: ClassVar[tuple[str, ...]] = ()
+    kinks: ClassVar[tuple[Kink, ...]] = ()
     ufunc: ClassVar[Any] = None
     style: ClassVar[str] = "other"
 

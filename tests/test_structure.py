@@ -16,9 +16,9 @@ import gradgraph as gg
 
 ROOT = Path(gg.__file__).parent
 FLOORS = {
-    0: ["errors", "spec", "mode", "draw"],
+    0: ["errors", "spec", "mode", "draw", "kink"],
     1: ["kernels"],
-    2: ["node", "contract", "op", "graph", "scalar"],
+    2: ["node", "contract", "op", "graph", "scalar", "render"],
     3: ["ops"],
     4: ["sweep", "transform", "tensor", "scalars"],
     5: ["compile"],

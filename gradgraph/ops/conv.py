@@ -83,6 +83,7 @@ class Conv(_Convolution):
     """y[n, p, o] = Σ_t Σ_c x[n, p·stride + t·dilation - padding, c] · w[t, c, o]."""
 
     linear = ("x", "w")
+    per_item = ("x",)
 
     def forward(self, x: Any, w: Any) -> Any:
         return kernels.conv(x, w, *self.geometry)
@@ -153,6 +154,7 @@ class ConvInput(_Convolution):
 
     size: Ints
     linear = ("g", "w")
+    per_item = ("g",)
 
     def forward(self, g: Any, w: Any) -> Any:
         stride, padding, dilation, groups = self.geometry

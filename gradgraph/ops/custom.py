@@ -90,12 +90,24 @@ class Custom(Op):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        op = cls(_cube, lambda g, out, x: 3 * x * x * g, lambda t, out, x: 3 * x * x * t[0])
-        return op, (draw.normal(draw.shape()),)
+        if draw.boolean():
+            op = cls(_cube, lambda g, out, x: 3 * x * x * g, lambda t, out, x: 3 * x * x * t[0])
+            return op, (draw.normal(draw.shape()),)
+        op = cls(
+            _weigh,
+            lambda g, out, x, y, n: (g * y * n, g * x * n, None),
+            lambda t, out, x, y, n: (t[0] * y + x * t[1]) * n,
+        )
+        shape = draw.shape()
+        return op, (draw.normal(shape), draw.normal(shape), np.asarray(draw.integer(1, 3)))
 
 
 def _cube(x: Any) -> Any:
     return x * x * x
+
+
+def _weigh(x: Any, y: Any, n: Any) -> Any:
+    return x * y * n
 
 
 def _read_only(x: Any) -> Any:

@@ -9,9 +9,10 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..kernels.numpy_ import masked
+from ..kink import Kink
 from ..node import Vertex, leaf
 from ..op import Op
-from ..spec import Spec, broadcast, inexact, promote
+from ..spec import Spec, broadcast, floating, inexact, promote
 
 
 class Elementwise(Op, abstract=True):
@@ -58,7 +59,7 @@ class Binary(Elementwise, abstract=True):
     style = "arithmetic"
 
     def spec(self, x: Spec, y: Spec) -> Spec:
-        dtype = promote(x, y) if self.keeps_integers else inexact(x, y)
+        dtype = promote(x, y) if self.keeps_integers else floating(x, y)
         return Spec(broadcast(self.name, x=x, y=y), dtype)
 
     @classmethod
@@ -139,6 +140,10 @@ class Power(Binary):
 
     ufunc = np.power
     domain = "positive"
+    kinks = (
+        Kink("x = 0, y = 0", "slope 0 by x", ([0.0], 0), ([0.0],)),
+        Kink("x = 0, y > 0", "slope 0 by y", ([0.0], [2.0]), ([0.0], [0.0])),
+    )
 
     def forward(self, x: Any, y: Any) -> Any:
         return x**y
@@ -156,9 +161,14 @@ class Power(Binary):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        kind = draw.integer(0, 3)
+        kind = draw.integer(0, 5)
         if kind == 3:
             return cls(), (draw.away_from_zero(draw.shape()), draw.choice([2, 3, -1, 1, 0]))
+        if kind == 4:
+            return cls(), (draw.tied(draw.shape()), draw.choice([0, 2, 1]))
+        if kind == 5:
+            zeros = draw.rng.integers(0, 2, draw.shape())
+            return cls(), (zeros, draw.positive(zeros.shape))
         op, args = super().sample(draw)
         return op, args
 
@@ -208,6 +218,7 @@ class Sqrt(Unary):
 
     forward = np.sqrt
     domain = "positive"
+    kinks = (Kink("x = 0", "slope ∞, its limit", ([0.0, 4.0],), ([np.inf, 0.25],)),)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return 0.5 * g / out
@@ -275,6 +286,7 @@ class Absolute(Unary):
     """|x|, with slope 0 at 0."""
 
     forward = np.absolute
+    kinks = (Kink("x = 0", "slope 0", ([0.0, 2.0, -2.0],), ([0.0, 1.0, -1.0],)),)
     domain = "kinky"
     keeps_integers = True
 
@@ -289,12 +301,16 @@ class Absolute(Unary):
 class Relu(Unary):
     """max(x, 0), with slope 0 at 0 (chapter, section 7.4.1)."""
 
+    kinks = (Kink("x = 0", "slope 0", ([0.0, 2.0, -2.0],), ([0.0, 1.0, 0.0],)),)
     domain = "kinky"
     style = "activation"
     keeps_integers = True
 
     def forward(self, x: Any) -> Any:
         return np.maximum(x, 0)
+
+    def spec(self, x: Spec) -> Spec:
+        return Spec(x.shape, promote(x, Spec((), np.dtype(int), weak=True)))
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return mask(g, greater(out, 0))
@@ -308,6 +324,7 @@ class Maximum(Binary):
 
     forward = np.maximum
     domain = "kinky"
+    kinks = (Kink("x = y", "half to each", ([1.0, 2.0], [1.0, 0.0]), ([0.5, 1.0], [0.5, 0.0])),)
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return mask(g, greater(x, y)) + 0.5 * mask(g, equal(x, y))
@@ -332,6 +349,14 @@ class Where(Elementwise):
     constant = ("condition",)
     diagonal = ("x", "y")
     style = "arithmetic"
+    kinks = (
+        Kink(
+            "the side that is not taken",
+            "exactly 0, whatever arrives",
+            ([True, False], [1.0, 2.0], [3.0, 4.0]),
+            ([1.0, 0.0], [0.0, 1.0]),
+        ),
+    )
 
     def forward(self, condition: Any, x: Any, y: Any) -> Any:
         return np.where(condition, x, y)

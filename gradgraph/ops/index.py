@@ -31,21 +31,21 @@ class Getitem(Op):
     style = "shape"
 
     def forward(self, x: Any, *indices: Any) -> Any:
-        return x[_index(self.pattern, indices)]
+        return x[index_of(self.pattern, indices)]
 
     def vjp_x(self, g: Any, out: Any, x: Any, *indices: Any) -> Any:
         return Scatter.of(self.pattern, x.shape)(g, *indices)
 
     def vjp_x_into(self, total: Any, g: Any, *indices: Any) -> None:
         """Add the cotangent of x into an array: n slices of one x cost O(n), not n arrays."""
-        _add_at(total, _index(self.pattern, indices), g)
+        _add_at(total, index_of(self.pattern, indices), g)
 
     def spec(self, x: Spec, *indices: Spec) -> Spec:
         """The shape; a boolean index counts as if it held nowhere."""
         stand_in = np.broadcast_to(np.zeros((), x.dtype), x.shape)
         zeros = [np.zeros(i.shape, i.dtype) for i in indices]
         try:
-            return Spec.of(stand_in[_index(self.pattern, zeros)])
+            return Spec.of(stand_in[index_of(self.pattern, zeros)])
         except (IndexError, ValueError) as error:
             raise _bad_index(x.shape, error) from None
 
@@ -86,7 +86,7 @@ class Scatter(Op):
 
     def forward(self, g: Any, *indices: Any) -> Any:
         total = np.zeros(self.shape, g.dtype)
-        _add_at(total, _index(self.pattern, indices), g)
+        _add_at(total, index_of(self.pattern, indices), g)
         return total
 
     # The rules' own cotangent comes first; the argument g is what is scattered.
@@ -109,14 +109,14 @@ class Scatter(Op):
     @classmethod
     def sample(cls, draw: Draw) -> Any:
         op, (x, *arrays) = Getitem.sample(draw)
-        g = draw.normal(np.shape(x[_index(op.pattern, arrays)]))
+        g = draw.normal(np.shape(x[index_of(op.pattern, arrays)]))
         return cls(op.pattern, x.shape), (g, *arrays)
 
     def label(self) -> str:
         return "[" + ", ".join(map(_show_item, self.pattern)) + "]"
 
 
-def _index(pattern: Pattern, arrays: Any) -> tuple[Any, ...]:
+def index_of(pattern: Pattern, arrays: Any) -> tuple[Any, ...]:
     """The numpy index that a pattern and its arrays stand for."""
     given = iter(arrays)
     return tuple(
@@ -138,7 +138,7 @@ def _add_at(total: Any, index: tuple[Any, ...], g: Any) -> None:
 
 def _places(shape: Shape, pattern: Pattern, indices: Any) -> Any:
     """For each element of x[index], its place in reading order in x."""
-    return np.asarray(np.arange(int(np.prod(shape))).reshape(shape)[_index(pattern, indices)])
+    return np.asarray(np.arange(int(np.prod(shape))).reshape(shape)[index_of(pattern, indices)])
 
 
 def _bad_index(shape: Shape, error: Exception) -> IndexingError:

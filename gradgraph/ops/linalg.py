@@ -90,7 +90,8 @@ class Matmul(Op):
     @classmethod
     def sample(cls, draw: Draw) -> Any:
         i, j, k = (draw.choice((2, 3, 1, 0)) for _ in range(3))
-        lead = draw.broadcastable(2) if draw.integer(0, 2) == 2 else [(), ()]
+        kind = draw.integer(0, 3)
+        lead = draw.broadcastable(2) if kind == 2 else [draw.shape(high=2) * (kind == 3), ()]
         x = (j,) if draw.integer(0, 3) == 3 else (*lead[0][-2:], i, j)
         y = (j,) if draw.integer(0, 3) == 3 else (*lead[1][-2:], j, k)
         return cls(), (draw.normal(x), draw.normal(y))

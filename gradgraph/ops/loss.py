@@ -165,7 +165,7 @@ class CrossEntropy(_Loss):
         lead = draw.choice([(2,), (3, 2), (), (1,)])
         classes = draw.integer(1, 4)
         labels = draw.rng.integers(0, classes, size=lead)
-        return cls(draw.choice(REDUCTIONS)), (draw.normal((*lead, classes)), np.asarray(labels))
+        return cls(draw.choice(REDUCTIONS)), (draw.logits((*lead, classes)), np.asarray(labels))
 
     def flops(self, out: Spec, logits: Spec, labels: Spec) -> int:  # type: ignore[override]
         return 5 * logits.size

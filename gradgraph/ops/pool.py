@@ -18,6 +18,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..kernels import numpy_ as kernels
+from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, floating, show
 from .conv import Ints, Pairs, padding_pairs, per_axis
@@ -93,7 +94,17 @@ class _Pool(Op, abstract=True):
 class MaxPool(_Pool):
     """The greatest pixel of each window; the first in reading order wins a tie."""
 
+    kinks = (
+        Kink(
+            "several greatest pixels in a window",
+            "everything to the first in reading order",
+            ([[[2.0], [2.0], [1.0], [5.0]]],),
+            ([[[1.0], [0.0], [0.0], [1.0]]],),
+            ((2,), (2,), ((0, 0),)),
+        ),
+    )
     saves = ("winner",)
+    per_item = ("x",)
     checks = True
 
     def forward(self, x: Any) -> Any:
@@ -133,6 +144,7 @@ class Pick(_Pool):
 
     linear = ("x",)
     constant = ("winner",)
+    per_item = ("x", "winner")
 
     def forward(self, x: Any, winner: Any) -> Any:
         return kernels.pick(x, winner, *self.geometry)
@@ -165,6 +177,7 @@ class Place(_Pool):
     size: Ints
     linear = ("g",)
     constant = ("winner",)
+    per_item = ("g", "winner")
 
     def forward(self, g: Any, winner: Any) -> Any:
         return kernels.place(g, winner, self.size, *self.geometry)
@@ -196,6 +209,7 @@ class WindowMean(_Pool):
 
     count_pad: bool = True
     linear = ("x",)
+    per_item = ("x",)
     checks = True
     name = "avg_pool"
 
@@ -251,18 +265,20 @@ class WindowSpread(WindowMean):
 
     size: Ints = ()
     linear = ("g",)
+    per_item = ("g",)
     checks = False
     name = "window_spread"
 
     def forward(self, g: Any) -> Any:
-        share = g / np.asarray(self._counts(self.size), g.dtype)
+        dtype = floating(Spec.of(g))
+        share = g.astype(dtype, copy=False) / np.asarray(self._counts(self.size), dtype)
         return kernels.window_spread(share, self.size, *self.geometry, self._weights())
 
     def vjp_g(self, c: Any, out: Any, g: Any) -> Any:
         return WindowMean.of(*self.geometry, self.count_pad)(c)
 
     def spec(self, g: Spec) -> Spec:
-        return Spec((g.shape[0], *self.size, g.shape[-1]), g.dtype)
+        return Spec((g.shape[0], *self.size, g.shape[-1]), floating(g))
 
     def reference(self, g: Any) -> Any:
         g = np.asarray(g, dtype=object)

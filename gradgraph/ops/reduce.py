@@ -10,6 +10,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
+from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
 from .elementwise import cast, equal, mask, maximum
@@ -120,6 +121,15 @@ class Max(Reduce):
     """The greatest element over the axes; ties share the gradient evenly."""
 
     ufunc = np.max
+    kinks = (
+        Kink(
+            "several greatest elements",
+            "an equal share to each",
+            ([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]],),
+            ([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]],),
+            ((-1,),),
+        ),
+    )
 
     def forward(self, x: Any) -> Any:
         return np.max(x, axis=self.axis, keepdims=self.keepdims)

@@ -157,6 +157,12 @@ class Pad(Rearrange):
     linear = ()
 
     def forward(self, x: Any) -> Any:
+        if x.dtype.kind in "biu" and self.value != int(self.value):
+            raise DomainError(
+                self.name,
+                f"value {self.value} does not fit into an array of {x.dtype}",
+                "Pad with an integer, or convert x to floats.",
+            )
         inside = tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
         out = np.full(
             [b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], self.value, x.dtype

@@ -41,7 +41,7 @@ class _Normalised(Op, abstract=True):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        x = draw.normal(draw.shape(low=1))
+        x = draw.logits(draw.shape(low=1))
         return cls(draw.integer(-x.ndim, -1)), (x,)
 
     def flops(self, out: Spec, x: Spec) -> int:  # type: ignore[override]

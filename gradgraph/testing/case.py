@@ -1,0 +1,593 @@
+"""What is checked: a map from arrays to an array at one point, with the derivatives it claims.
+
+An op, a function of tensors, a module with its parameters, and a student's pair of numpy functions
+all become a `Case`; the laws know nothing else.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..graph import Graph
+from ..mode import enable_grad
+from ..node import Vertex
+from ..op import Op, Part, Saved
+from ..ops import sum as total
+from ..ops.custom import Custom
+from ..spec import Spec, brief
+from ..sweep import pull, push, reach
+from ..tensor import Tensor, asarray
+from . import oracle
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class CannotCheck(ValueError):
+    """What was given to the verifier cannot be verified, and why; nothing is said of its gradient.
+
+    Args:
+        what: name of what was to be checked.
+        problem: what is the matter, with the arguments' shapes.
+        fix: one thing to do about it.
+    """
+
+    def __init__(self, what: str, problem: str, fix: str = "") -> None:
+        super().__init__(what, problem, fix)
+        self.what, self.problem, self.fix = what, problem, fix
+
+    def __str__(self) -> str:
+        return f"cannot check {self.what}: {self.problem}.{' ' + self.fix if self.fix else ''}"
+
+
+class Case:
+    """A map at a point.
+
+    Attributes:
+        name: what reports call it.
+        labels: names of the variables.
+        xs: their values, float64.
+        reverse, forward: whether it has a VJP, a JVP.
+        recorded: whether its derivatives can be differentiated again.
+        typed: whether its results must have the dtype of its variables.
+    """
+
+    name: str
+    labels: list[str]
+    xs: list[Array]
+    reverse: bool = True
+    forward: bool = True
+    recorded: ClassVar[bool] = False
+    typed: ClassVar[bool] = False
+
+    def value(self, xs: Sequence[Any]) -> Array:
+        """The result at other values of the variables."""
+        raise NotImplementedError
+
+    def vjp(self, u: Array) -> list[Array]:
+        """The cotangent of each variable."""
+        raise NotImplementedError
+
+    def jvp(self, ts: Sequence[Array]) -> Array:
+        """The tangent of the result."""
+        raise NotImplementedError
+
+    def at(self, xs: Sequence[Any]) -> Case:
+        """The same map at another point."""
+        raise NotImplementedError
+
+    def along(self, ts: Sequence[Array]) -> Callable[[Any], Array]:
+        """The curve h ↦ value(xs + h ts)."""
+        return lambda h: self.value([x + h * t for x, t in zip(self.xs, ts, strict=True)])
+
+    def describe(self) -> str:
+        """The variables with their shapes, and what else was passed."""
+        return ", ".join(f"{n} {brief(x.shape)}" for n, x in zip(self.labels, self.xs, strict=True))
+
+
+class Traced(Case):
+    """A map computed by the engine: its derivatives are those of the two sweeps."""
+
+    recorded = True
+    typed = True
+    parameters: Sequence[Tensor] = ()  # tensors that the map closes over
+    _held: tuple[Any, list[Any]] | None = None
+    _unfolded: oracle.Scalars | None = None
+
+    def apply(self, xs: Sequence[Any]) -> list[Any]:
+        """The results from tensors or arrays; parameters hold the last of xs."""
+        raise NotImplementedError
+
+    def value(self, xs: Sequence[Any]) -> Array:
+        own = len(xs) - len(self.parameters)
+        with holding(self.parameters, xs[own:]):
+            return joined([np.asarray(getattr(o, "_data", o)) for o in self.apply(xs[:own])])
+
+    def at(self, xs: Sequence[Any]) -> Traced:
+        raise NotImplementedError
+
+    def trace(self) -> tuple[list[Tensor], list[Any]]:
+        """The variables as leaves, and the results as tensors; made once."""
+        if self._held is None:
+            self._held = self.traced(self.xs)
+        return self._held
+
+    def traced(self, xs: Sequence[Any]) -> tuple[list[Tensor], list[Any]]:
+        """Leaves with the values of xs (arrays are not copied), and the results."""
+        own = len(xs) - len(self.parameters)
+        leaves = [_leaf(x) for x in xs[:own]]
+        with holding(self.parameters, xs[own:]), enable_grad():
+            return [*leaves, *self.parameters], self.apply(leaves)
+
+    def vjp(self, u: Array) -> list[Array]:
+        leaves, outs = self.trace()
+        with self.held():
+            return self.pulled(leaves, outs, u)
+
+    def pulled(self, leaves: Sequence[Any], outs: Sequence[Any], u: Array) -> list[Array]:
+        """The cotangents of the leaves by the reverse sweep."""
+        heads = [(o, c) for o, c in zip(outs, split(u, outs), strict=True) if tracked(o)]
+        grads = pull(reach([o for o, _ in heads]), heads)
+        return [_or_zero(grads.get(x), x._data) for x in leaves]
+
+    def jvp(self, ts: Sequence[Array]) -> Array:
+        leaves, outs = self.trace()
+        with self.held():
+            tangents = push(
+                reach([o for o in outs if tracked(o)]), list(zip(leaves, ts, strict=True))
+            )
+        arrays = [np.asarray(getattr(o, "_data", o)) for o in outs]
+        found = [tangents.get(o) if isinstance(o, Vertex) else None for o in outs]
+        return joined([_or_zero(t, a) for t, a in zip(found, arrays, strict=True)])
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The parameters hold the values of this point."""
+        with holding(self.parameters, self.xs[len(self.xs) - len(self.parameters) :]):
+            yield
+
+    def graph(self) -> Graph:
+        """The graph of the results, from the variables that they depend on."""
+        leaves, outs = self.trace()
+        heads = [o for o in outs if isinstance(o, Vertex)]
+        reached = set(Graph.of(heads).vertices)
+        return Graph.of(heads, inputs=[x for x in leaves if x in reached])
+
+    def scalars(self, most: int) -> oracle.Scalars | None:
+        """The scalar graph of the definitions of its ops.
+
+        None if it is made of more than `most` operations, or a definition does not unfold (a
+        numpy function that knows no scalars).
+        """
+        if self._unfolded is None and self._size() <= most:
+            try:
+                self._unfolded = self._unfold()
+            except NotImplementedError:
+                return None
+            except Exception:
+                if self.opaque:
+                    return None
+                raise
+        return self._unfolded
+
+    @property
+    def opaque(self) -> bool:
+        """Whether a numpy function that came with its own derivative is part of it."""
+        return any(isinstance(step.op, Custom) for step in self.graph().steps)
+
+    def _size(self) -> int:
+        return self.graph().flops()
+
+    def _unfold(self) -> oracle.Scalars:
+        leaves, outs = self.trace()
+        unfolded = [oracle.numbers(x._data) for x in leaves]
+        graph = self.graph()
+        slots: list[Any] = [v._data for v in graph.vertices]
+        place = {v: i for i, v in enumerate(graph.vertices)}
+        for x, numbers in zip(leaves, unfolded, strict=True):
+            if x in place:
+                slots[place[x]] = numbers
+        for step in graph.steps:
+            args = [slots[i] for i in step.inputs]
+            if isinstance(step.op, Part):
+                slots[step.output] = args[0][step.op.index]
+            elif not isinstance(step.op, Saved):
+                slots[step.output] = step.op.reference(*args)
+        results = [slots[place[o]] if o in place else np.asarray(o) for o in outs]
+        return oracle.Scalars(joined([np.asarray(r, dtype=object) for r in results]), unfolded)
+
+
+class OpCase(Traced):
+    """An op applied to arguments."""
+
+    terms: float | None = None  # what the laws found its gradients to be made of
+
+    def __init__(self, op: Op, args: Sequence[Any]) -> None:
+        self.op = op
+        self.args = list(args)
+        self.places = [i for i, a in enumerate(args) if is_variable(op, i, a)]
+        self.name = op.name
+        self.labels = [_label(op, i) for i in self.places]
+        self.xs = [np.asarray(args[i], dtype=float) for i in self.places]
+
+    def apply(self, xs: Sequence[Any]) -> list[Any]:
+        args = list(self.args)
+        for i, x in zip(self.places, xs, strict=True):
+            args[i] = x
+        out = self.op(*args)
+        return list(out) if isinstance(out, tuple) else [out]
+
+    def at(self, xs: Sequence[Any]) -> OpCase:
+        args = list(self.args)
+        for i, x in zip(self.places, xs, strict=True):
+            args[i] = np.asarray(x, dtype=float)
+        return OpCase(self.op, args)
+
+    @property
+    def opaque(self) -> bool:
+        return isinstance(self.op, Custom)
+
+    def _size(self) -> int:
+        specs = [Spec.of(a) for a in self.args]
+        return self.op.flops(self.op.spec(*specs), *specs)
+
+    def _unfold(self) -> oracle.Scalars:
+        args = list(self.args)
+        leaves = [oracle.numbers(x) for x in self.xs]
+        for i, x in zip(self.places, leaves, strict=True):
+            args[i] = x
+        out = self.op.reference(*args)
+        parts = out if isinstance(out, tuple) else (out,)
+        return oracle.Scalars(joined([np.asarray(p, dtype=object) for p in parts]), leaves)
+
+    def narrow(self, dtype: Any) -> list[Any]:
+        """The arguments, with variables of another dtype."""
+        return [a.astype(dtype) if i in self.places else a for i, a in enumerate(self.args)]
+
+    def describe(self) -> str:
+        parts = [f"{_label(self.op, i)} {_shown(a)}" for i, a in enumerate(self.args)]
+        return ", ".join(parts) + (f" · {self.op.label()}" if self.op.label() else "")
+
+
+class FunctionCase(Traced):
+    """A function of tensors, with the tracked tensors that it closes over as further variables.
+
+    Args:
+        function: what is checked; returns a tensor, or a tuple or list of them.
+        args, options: its arguments: arrays, tensors and numbers, in lists, tuples and dicts.
+            Floats are variables; everything else is passed as it is.
+        name: what reports call it.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        options: dict[str, Any] | None = None,
+        name: str = "",
+    ) -> None:
+        self.function = function
+        self.args = tuple(args)
+        self.options = options or {}
+        self.name = name or name_of(function)
+        found: list[tuple[str, Any]] = []
+        names = argument_names(function, len(self.args))
+        for label, arg in [*zip(names, self.args, strict=True), *self.options.items()]:
+            _collect(label, arg, found)
+        self.labels = [label for label, _ in found]
+        self.xs = [np.array(x, dtype=float) for _, x in found]
+        self.parameters = []
+        leaves, outs = self.trace()
+        own = set(leaves)
+        order = reach([o for o in outs if tracked(o)])
+        inner = [v for v in order if v.op is None and v not in own and isinstance(v, Tensor)]
+        self.parameters = inner
+        self.labels += [x.name or f"closed-over tensor {i}" for i, x in enumerate(inner)]
+        self.xs += [np.array(x._data, dtype=float) for x in inner]
+        self._held = None
+        steps = [v.op for v in order if isinstance(v.op, Custom)]
+        self.reverse = all(op.vjp is not None for op in steps)
+        self.forward = all(op.jvp is not None for op in steps)
+
+    def apply(self, xs: Sequence[Any]) -> list[Any]:
+        given = iter(xs)
+        args = [_filled(a, given) for a in self.args]
+        options = {k: _filled(a, given) for k, a in self.options.items()}
+        out = self.function(*args, **options)
+        outs = list(out) if isinstance(out, tuple | list) else [out]
+        for o in outs:
+            if not isinstance(o, Vertex | np.ndarray | np.generic | bool | int | float):
+                what = "nothing" if o is None else f"a {type(o).__name__}"
+                raise CannotCheck(
+                    self.name,
+                    f"it returned {what}, not a tensor",
+                    "Does it lack a return?" if o is None else "Return one tensor or a tuple.",
+                )
+        return outs
+
+    def value(self, xs: Sequence[Any]) -> Array:
+        own = len(xs) - len(self.parameters)
+        tensors = [asarray(np.asarray(x), copy=False) for x in xs[:own]]
+        return super().value([*tensors, *xs[own:]])
+
+    def at(self, xs: Sequence[Any]) -> FunctionCase:
+        own = len(xs) - len(self.parameters)
+        given = iter(xs[:own])
+        args = [_filled(a, given) for a in self.args]
+        options = {k: _filled(a, given) for k, a in self.options.items()}
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other.args, other.options = tuple(args), options
+        other.xs = [np.array(x, dtype=float) for x in xs]
+        other._held = other._unfolded = None
+        return other
+
+    def describe(self) -> str:
+        names = argument_names(self.function, len(self.args))
+        parts = [f"{n} {_shown(a)}" for n, a in zip(names, self.args, strict=True)]
+        parts += [f"{n}={_shown(a)}" for n, a in self.options.items()]
+        if self.parameters:
+            parts.append(f"{len(self.parameters)} parameters")
+        return ", ".join(parts)
+
+
+class PairCase(Case):
+    """A numpy function with derivatives written by hand; the engine has no part in it.
+
+    Args:
+        function: arrays in, one array out.
+        args: arrays and other values; float arrays are variables.
+        vjp: `vjp(g, *args)` or `vjp(g, out, *args)`, the cotangents of all arguments (or of the
+            variables only): a tuple, or one array for one.
+        jvp: `jvp(tangents, *args)` or `jvp(tangents, out, *args)`, with one tangent per argument
+            (zeros where it is no variable).
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        options: dict[str, Any] | None = None,
+        vjp: Callable[..., Any] | None = None,
+        jvp: Callable[..., Any] | None = None,
+        name: str = "",
+    ) -> None:
+        self.function, self.rule, self.tangent_rule = function, vjp, jvp
+        self.args = tuple(args)
+        self.options = options or {}
+        self.name = name or name_of(function)
+        self.reverse, self.forward = vjp is not None, jvp is not None
+        self.places = [i for i, a in enumerate(self.args) if _is_float(a)]
+        names = argument_names(function, len(self.args))
+        self.names = names
+        self.labels = [names[i] for i in self.places]
+        self.xs = [np.array(self.args[i], dtype=float) for i in self.places]
+
+    def _filled(self, xs: Sequence[Any]) -> list[Any]:
+        args = list(self.args)
+        for i, x in zip(self.places, xs, strict=True):
+            args[i] = x
+        return args
+
+    def value(self, xs: Sequence[Any]) -> Array:
+        out = self.function(*self._filled(xs), **self.options)
+        if not isinstance(out, np.ndarray | np.generic | float | int | complex):
+            what = "nothing" if out is None else f"a {type(out).__name__}"
+            raise CannotCheck(
+                self.name,
+                f"it returned {what}, not an array",
+                "Does it lack a return?" if out is None else "Return one numpy array.",
+            )
+        return np.asarray(out)
+
+    def vjp(self, u: Array) -> list[Array]:
+        return self.cotangents(u, self.xs)
+
+    def cotangents(self, u: Array, xs: Sequence[Any]) -> list[Array]:
+        """What the rule returns for the variables, with these arrays handed in as they are."""
+        args = self._filled(xs)
+        found = self._call(self.rule, u, args)
+        parts = list(found) if isinstance(found, tuple | list) else [found]
+        if len(parts) == len(args) != len(self.places):
+            parts = [parts[i] for i in self.places]
+        if len(parts) != len(self.places):
+            raise WrongShape(
+                f"the vjp returned {len(parts)} cotangents for {len(self.places)} differentiable"
+                f" arguments ({', '.join(self.labels)})"
+            )
+        return [_sound(c, x, n) for c, x, n in zip(parts, self.xs, self.labels, strict=True)]
+
+    def jvp(self, ts: Sequence[Array]) -> Array:
+        tangents: list[Any] = [np.zeros(np.shape(a)) for a in self.args]
+        for i, t in zip(self.places, ts, strict=True):
+            tangents[i] = t
+        found = self._call(self.tangent_rule, tangents, self._filled(self.xs))
+        out = self.value(self.xs)
+        return _sound(found, out, "the result")
+
+    def _call(self, rule: Any, first: Any, args: list[Any]) -> Any:
+        if _required(rule) >= len(args) + 2:
+            return rule(first, self.value(self.xs), *args, **self.options)
+        return rule(first, *args, **self.options)
+
+    def at(self, xs: Sequence[Any]) -> PairCase:
+        args = [
+            np.array(a, dtype=float) if i in self.places else a for i, a in enumerate(self.args)
+        ]
+        for i, x in zip(self.places, xs, strict=True):
+            args[i] = x
+        return PairCase(self.function, args, self.options, self.rule, self.tangent_rule, self.name)
+
+    def describe(self) -> str:
+        parts = [f"{n} {_shown(a)}" for n, a in zip(self.names, self.args, strict=True)]
+        return ", ".join([*parts, *(f"{k}={v}" for k, v in self.options.items())])
+
+
+class WrongShape(Exception):
+    """A derivative that does not even have the shape of what it belongs to."""
+
+
+def _sound(c: Any, like: Array, label: str) -> Array:
+    if c is None:
+        raise WrongShape(f"the derivative for {label} is None")
+    try:
+        found = np.asarray(c, dtype=float)
+    except (TypeError, ValueError):
+        raise WrongShape(f"the derivative for {label} is a {type(c).__name__}") from None
+    if found.shape != like.shape:
+        raise WrongShape(
+            f"the derivative for {label} is {brief(found.shape)}, but {label} is"
+            f" {brief(like.shape)}"
+        )
+    return found
+
+
+@contextmanager
+def holding(tensors: Sequence[Tensor], values: Sequence[Any]) -> Iterator[None]:
+    """Let tensors hold other arrays for a while; afterwards they are as they were."""
+    before = [t._data for t in tensors]
+    try:
+        for t, v in zip(tensors, values, strict=True):
+            t._data = np.asarray(v)
+        yield
+    finally:
+        for t, v in zip(tensors, before, strict=True):
+            t._data = v
+
+
+def tracked(v: Any) -> bool:
+    """Whether a result is a tensor that a sweep can start from."""
+    return isinstance(v, Vertex) and v.requires_grad
+
+
+def joined(parts: Sequence[Any]) -> Array:
+    """One result as it is; several in one row."""
+    if len(parts) == 1:
+        return np.asarray(parts[0])
+    return np.concatenate([np.ravel(p) for p in parts])
+
+
+def split(u: Array, outs: Sequence[Any]) -> list[Array]:
+    """A cotangent of `joined(outs)` as one for each."""
+    if len(outs) == 1:
+        return [u]
+    sizes = np.cumsum([np.size(getattr(o, "_data", o)) for o in outs])[:-1]
+    parts = np.split(u, sizes)
+    return [p.reshape(np.shape(getattr(o, "_data", o))) for p, o in zip(parts, outs, strict=True)]
+
+
+def weighted(outs: Sequence[Any], u: Array) -> Any:
+    """⟨u, out⟩ as a tensor."""
+    result: Any = 0.0
+    for o, c in zip(outs, split(u, outs), strict=True):
+        if tracked(o):
+            result = result + total(o * c)
+    return result
+
+
+def is_variable(op: Op, i: int, arg: Any) -> bool:
+    """Whether argument i is one that the op can be differentiated by."""
+    name = op.args[min(i, len(op.args) - 1)]
+    return isinstance(arg, np.ndarray) and arg.dtype.kind == "f" and name not in op.constant
+
+
+def name_of(function: Any) -> str:
+    """What a report calls a function."""
+    name = getattr(function, "__name__", None) or type(function).__name__.lower()
+    return "the function" if name == "<lambda>" else str(name)
+
+
+def argument_names(function: Any, count: int) -> list[str]:
+    """The names of the first positional parameters; `arg2` where there is none."""
+    names: list[str] = []
+    try:
+        target = getattr(function, "forward", function)
+        for p in inspect.signature(target).parameters.values():
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD):
+                names.append(p.name)
+            elif p.kind is p.VAR_POSITIONAL:
+                names += [f"{p.name}[{i}]" for i in range(count - len(names))]
+    except (TypeError, ValueError):
+        pass
+    return [*names[:count], *(f"argument {i}" for i in range(len(names), count))]
+
+
+def _required(rule: Any) -> int:
+    """How many positional arguments a rule must be given."""
+    try:
+        parameters = inspect.signature(rule).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        names = [p.name for p in parameters if p.kind in kinds]
+        return 10**6 if "out" in names else 0
+    return sum(p.kind in kinds and p.default is p.empty for p in parameters)
+
+
+def _label(op: Op, i: int) -> str:
+    if op.variadic and i >= len(op.args) - 1:
+        return f"{op.args[-1]}[{i - len(op.args) + 1}]"
+    return op.args[i]
+
+
+def _shown(a: Any) -> str:
+    if isinstance(a, np.ndarray | Tensor):
+        kind = "" if a.dtype.kind == "f" else f" {a.dtype}"
+        return f"({brief(a.shape)}{kind})"
+    if isinstance(a, tuple | list) and any(isinstance(v, np.ndarray | Vertex) for v in a):
+        return f"[{', '.join(map(_shown, a))}]"
+    return repr(a)[:60]
+
+
+def _is_float(a: Any) -> bool:
+    if isinstance(a, float):
+        return True
+    return isinstance(a, np.ndarray | np.generic) and np.asarray(a).dtype.kind == "f"
+
+
+def _collect(label: str, arg: Any, found: list[tuple[str, Any]]) -> None:
+    if isinstance(arg, Vertex):
+        arg = arg._data
+    if isinstance(arg, dict):
+        for key, value in arg.items():
+            _collect(f"{label}[{key!r}]", value, found)
+    elif isinstance(arg, tuple | list):
+        for i, value in enumerate(arg):
+            _collect(f"{label}[{i}]", value, found)
+    elif _is_float(arg):
+        found.append((label, arg))
+
+
+def _filled(arg: Any, given: Iterator[Any]) -> Any:
+    """The argument with the next values in the place of its floats."""
+    if isinstance(arg, Tensor):
+        return next(given) if arg.dtype.kind == "f" else arg
+    if isinstance(arg, dict):
+        return {k: _filled(v, given) for k, v in arg.items()}
+    if isinstance(arg, tuple) and hasattr(arg, "_fields"):
+        return type(arg)(*(_filled(v, given) for v in arg))
+    if isinstance(arg, tuple | list):
+        return type(arg)(_filled(v, given) for v in arg)
+    return next(given) if _is_float(arg) else arg
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Standard normal numbers: an array, also for the shape ()."""
+    return np.asarray(rng.normal(size=shape))
+
+
+def _leaf(x: Any) -> Tensor:
+    leaf = asarray(np.asarray(x), copy=False)
+    leaf.requires_grad = True
+    return leaf
+
+
+def _or_zero(value: Any, like: Array) -> Array:
+    if value is None:
+        return np.zeros(like.shape, like.dtype if like.dtype.kind == "f" else float)
+    return np.asarray(getattr(value, "_data", value))

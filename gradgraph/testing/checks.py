@@ -1,0 +1,651 @@
+"""`check` a function, `check_op` an op: search for a counterexample and show it."""
+
+from __future__ import annotations
+
+import inspect
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..draw import Draw
+from ..errors import GradgraphError
+from ..graph import Graph
+from ..node import Vertex
+from ..op import Op
+from .blame import Suspect, suspects
+from .case import (
+    CannotCheck,
+    Case,
+    FunctionCase,
+    OpCase,
+    PairCase,
+    Traced,
+    argument_names,
+    name_of,
+    normal,
+)
+from .differences import Samples
+from .laws import LARGEST_HESSIAN, Broken, Entry, Tally, examine
+from .report import Report, WrongGradient, tell
+from .reproduce import Unwritable, Writer
+from .search import Search, Trial, needs_hypothesis, refused, search
+from .strategies import Arguments, tensors
+
+LARGEST_JACOBIAN = 600  # entries of a Jacobian that is compared entry by entry
+EXAMPLES, FEW = 30, 8  # inputs that `check` tries; few where there are many variables
+TRIED_SHAPES: tuple[tuple[int, ...], ...] = ((2, 3), (3,), (), (2, 3, 4), (2, 6, 6, 1), (1, 9, 1))
+
+
+def check(
+    function: Any,
+    *inputs: Any,
+    vjp: Callable[..., Any] | None = None,
+    jvp: Callable[..., Any] | None = None,
+    order: int = 2,
+    examples: int | None = None,
+    seed: int = 0,
+    kinks: str = "refuse",
+    name: str = "",
+) -> Report:
+    """Hold the derivatives of a function to the laws; raise with a counterexample if one breaks.
+
+    Args:
+        function: of tensors (anything composed of ops, a module with its parameters, a function
+            made by `gradgraph.custom`); an op class (then see `check_op`); or, with `vjp` or `jvp`,
+            a function of numpy arrays.
+        inputs: for each argument an example (array, tensor or number: tried as it is, and at points
+            nearby) or a hypothesis strategy; or one strategy of `Arguments`. Floats are
+            differentiated, integers and booleans are passed as they are. Tensors that require
+            grad and that the function closes over are differentiated, too. Without inputs, shapes
+            are guessed.
+        vjp: hand-written derivative of a numpy function: `vjp(g, *args)` or `vjp(g, out, *args)`
+            gives the cotangents of the arguments from that of the result.
+        jvp: the same forward: `jvp(tangents, *args)` or `jvp(tangents, out, *args)`.
+        order: 1, or 2 to check second derivatives too.
+        examples: how many inputs are tried; by default 30, or 8 where there are more than 2,000
+            numbers to differentiate by.
+        seed: of the drawing; the same seed tries the same inputs.
+        kinks: what to do if an example lies exactly on a kink: "refuse", or "accept" any slope
+            between those of both sides. (Points that strategies draw are always accepted so.)
+        name: what reports call the function.
+
+    Returns:
+        The report.
+
+    Raises:
+        WrongGradient: (an AssertionError) if a law does not hold.
+        CannotCheck: (a ValueError) if nothing can be said: the function is not deterministic,
+            returns no floats, raises, has no argument to differentiate by, or has a kink at the
+            example.
+
+    >>> import gradgraph as gg
+    >>> print(check(lambda x: gg.tanh(x) * x, np.array([0.5, -1.0]), examples=5).verdict)
+    passed
+    """
+    if order not in (1, 2):
+        raise CannotCheck("the function", f"order is {order!r}", "Use order=1 or order=2.")
+    if kinks not in ("refuse", "accept"):
+        raise CannotCheck("the function", f"kinks is {kinks!r}", 'Use "refuse" or "accept".')
+    if isinstance(function, type) and issubclass(function, Op) and not inputs:
+        return check_op(function, order=order, examples=examples or EXAMPLES, seed=seed)
+    if not callable(function):
+        raise CannotCheck(f"{function!r:.40}", "it is no function", "Pass the function itself.")
+    given = getattr(function, "inputs", None)
+    if not inputs and given is not None and hasattr(function, "function"):
+        function, inputs = function.function, given  # one that `given_gradients` made
+    name = name or name_of(function)
+    pair = vjp is not None or jvp is not None
+    checked = _Checked(function, name, vjp, jvp, pair, order)
+    if not inputs:
+        inputs = _guessed(checked)
+    start = time.perf_counter()
+    result = Search(Tally())
+    if not any(map(_is_strategy, inputs)):
+        case = checked.case(inputs, {})
+        _preflight(case, checked)
+        if examples is None and sum(x.size for x in case.xs) > LARGEST_HESSIAN:
+            examples = FEW
+        _at_example(case, order, kinks, result)
+        build: Callable[[Any], Trial] = _nearby(case, order)
+    else:
+        build = _drawn(inputs, checked)
+    examples = EXAMPLES if examples is None else examples
+    if result.found is None and examples > result.examples:
+        rest = search(build, examples - result.examples, seed)
+        rest.tally.add(result.tally)
+        rest.examples += result.examples
+        result = rest
+    return _finish(result, name, start, checked, order)
+
+
+def check_op(
+    op: type[Op] | Op,
+    *args: Any,
+    order: int = 2,
+    examples: int = 100,
+    seed: int = 0,
+    shrink: bool = True,
+) -> Report:
+    """Hold an op to all laws, on inputs that its own `sample` draws.
+
+    Args:
+        op: the class; or an instance, with the arguments to check it at.
+        args: arguments for an instance.
+        order: 1, or 2 to check second derivatives too.
+        examples: how many inputs are tried; every fifth with ties on purpose.
+        seed: of the drawing.
+        shrink: whether to look for the smallest counterexample.
+
+    Raises:
+        WrongGradient: if a law does not hold.
+        CannotCheck: if its `sample` does not give valid inputs.
+
+    >>> import gradgraph as gg
+    >>> check_op(gg.Op.registry["tanh"], examples=5).verdict
+    'passed'
+    """
+    start = time.perf_counter()
+    cls = op if isinstance(op, type) else type(op)
+    if not issubclass(cls, Op):
+        raise CannotCheck(f"{op!r:.40}", "it is no op", "Use check for functions.")
+    result = Search(Tally())
+    if not isinstance(op, type):
+        case = OpCase(op, args)
+        try:
+            result.attempt(Trial(case, seed, order, kinked=_on_kink(case)))
+        except CannotCheck:
+            raise
+        except Exception as error:
+            raise refused(cls.name, case.describe(), error) from error
+        return _finish(result, cls.name, start, None, order)
+
+    def build(data: Any) -> Trial:
+        st = needs_hypothesis().strategies
+        draw = Draw(lambda low, high: data.draw(st.integers(low, high)))
+        draw.ties = draw.integer(0, 4) == 4
+        instance, arguments = cls.sample(draw)
+        case = OpCase(instance, arguments)
+        return Trial(case, draw.integer(0, 2**16), order, draw.ties)
+
+    try:
+        result = search(build, examples, seed, shrink)
+    except (GradgraphError, TypeError, ValueError, IndexError, AttributeError) as error:
+        if isinstance(error, CannotCheck):
+            raise
+        raise CannotCheck(
+            cls.name,
+            f"its sample gives what it does not accept, or fails: {type(error).__name__}: {error}",
+            "Let sample return (instance, arguments) that forward accepts.",
+        ) from error
+    return _finish(result, cls.name, start, None, order)
+
+
+def given_gradients(*inputs: Any, **options: Any) -> Callable[[Any], Any]:
+    """Decorator that turns a function into a test of its own gradient.
+
+    The decorated function takes no argument and runs `check`; pytest collects it if its name
+    begins with `test`. Its attributes `function` and `inputs` keep the original.
+
+    Args:
+        inputs, options: as for `check`.
+
+    >>> from gradgraph.testing import tensors
+    >>> @given_gradients(tensors((2, 3)), examples=5)
+    ... def test_square(x):
+    ...     return x * x
+    >>> test_square()
+    """
+
+    def decorate(function: Any) -> Any:
+        def test() -> None:
+            check(function, *inputs, **{"name": name_of(function), **options})
+
+        test.__name__ = test.__qualname__ = name_of(function)
+        test.__doc__ = function.__doc__
+        test.__module__ = function.__module__
+        test.function, test.inputs = function, inputs  # type: ignore[attr-defined]
+        return test
+
+    return decorate
+
+
+class _Checked:
+    """A function, and how a case is made of it."""
+
+    def __init__(
+        self, function: Any, name: str, vjp: Any, jvp: Any, pair: bool, order: int
+    ) -> None:
+        self.function, self.name = function, name
+        self.vjp, self.jvp, self.pair = vjp, jvp, pair
+        self.order = 1 if pair else order
+
+    def case(self, args: Sequence[Any], options: dict[str, Any]) -> Case:
+        """The function at arguments."""
+        try:
+            if self.pair:
+                made = PairCase(self.function, args, options, self.vjp, self.jvp, self.name)
+                with np.errstate(all="ignore"):
+                    made.value(made.xs)
+                return made
+            with np.errstate(all="ignore"):
+                return FunctionCase(self.function, args, options, self.name)
+        except CannotCheck:
+            raise
+        except Exception as error:
+            names = argument_names(self.function, len(args))
+            shown = ", ".join(f"{n} {_shape(a)}" for n, a in zip(names, args, strict=True))
+            if "read-only" in str(error):
+                raise CannotCheck(
+                    self.name,
+                    f"it writes into its arguments ({shown}); their graph would be wrong",
+                    "Compute a new array instead of assigning into the argument.",
+                ) from error
+            raise refused(self.name, shown, error) from error
+
+
+def _shape(a: Any) -> str:
+    a = getattr(a, "_data", a)
+    return f"{a.shape} {a.dtype}" if isinstance(a, np.ndarray) else repr(a)[:40]
+
+
+def _is_strategy(value: Any) -> bool:
+    return hasattr(value, "flatmap") and hasattr(value, "example")
+
+
+def _guessed(checked: _Checked) -> tuple[Any, ...]:
+    """A strategy for each required argument, of the first shape that the function accepts."""
+    try:
+        parameters = inspect.signature(checked.function).parameters.values()
+    except (TypeError, ValueError):
+        raise CannotCheck(checked.name, "its arguments are unknown", "Pass examples.") from None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    count = sum(p.kind in positional and p.default is p.empty for p in parameters)
+    errors = []
+    for shape in TRIED_SHAPES:
+        rng = np.random.default_rng(0)
+        args = [normal(rng, shape) for _ in range(count)]
+        try:
+            _preflight(checked.case(args, {}), checked)
+        except CannotCheck as error:
+            errors.append(f"{shape}: {error.problem}")
+            continue
+        return tuple(tensors(shape) for _ in range(count))
+    raise CannotCheck(
+        checked.name,
+        "no inputs were given, and it accepts none of the shapes that were tried for all its"
+        f" {count} arguments ({'; '.join(errors)[:600]})",
+        "Pass an example for each argument.",
+    )
+
+
+def _preflight(case: Case, checked: _Checked) -> None:
+    """Refuse what no law could say anything about."""
+    with np.errstate(all="ignore"):
+        out = case.value(case.xs)
+    if out.dtype.kind != "f":
+        raise CannotCheck(
+            checked.name,
+            f"it returned {out.dtype} for {case.describe()}; only floats have derivatives",
+            "Return floats: does it compare, round or take an argmax?",
+        )
+    if not case.xs:
+        raise CannotCheck(
+            checked.name,
+            f"there is nothing to differentiate by: {case.describe() or 'no arguments'}",
+            "Pass floats, 2.0 instead of 2.",
+        )
+    if not (case.reverse or case.forward):
+        raise CannotCheck(checked.name, "it has neither vjp nor jvp", "Give one of them.")
+
+
+def _at_example(case: Case, order: int, kinks: str, result: Search) -> None:
+    """The given point itself."""
+    with np.errstate(all="ignore"):
+        if not np.all(np.isfinite(case.value(case.xs))):
+            raise CannotCheck(
+                case.name,
+                f"its result is not finite for {case.describe()}",
+                "Pass an example inside its domain; gradgraph.debug() finds the op.",
+            )
+    kinked = _on_kink(case)
+    if kinked and kinks == "refuse":
+        _refuse_kink(case)
+    result.attempt(Trial(case, 0, order, kinked))
+
+
+def _on_kink(case: Case) -> bool:
+    """Whether one-sided slopes differ at the point, along some direction."""
+    return _kink(case) is not None
+
+
+def _kink(case: Case) -> tuple[float, float, tuple[int, ...]] | None:
+    """Slopes of both sides, and where, along a direction that shows a kink."""
+    rng = np.random.default_rng(1)
+    for k in range(2):
+        ts = [normal(rng, x.shape) for x in case.xs]
+        with np.errstate(all="ignore"):
+            curve = case.along([np.abs(t) if k else t for t in ts])
+            found = Samples(curve).sides()
+            if found.kink.any():  # near a kink the coarse steps cross it: look closer
+                found = Samples(curve, coarse=1e-5, levels=6).sides()
+        if found.kink.any():
+            at = tuple(int(i) for i in np.argwhere(found.kink)[0])
+            return float(found.left.value[at]), float(found.right.value[at]), at
+    return None
+
+
+def _refuse_kink(case: Case) -> None:
+    kink = _kink(case)
+    if kink is None:
+        return
+    left, right, at = kink
+    where = f"out{list(at)}" if at else "its result"
+    raise CannotCheck(
+        case.name,
+        f"the example ({case.describe()}) lies exactly on a kink: along a direction the slope of"
+        f" {where} is {left:.6g} on one side and {right:.6g} on the other, so there is no"
+        " derivative to compare with",
+        'Move the example a little, or pass kinks="accept" to allow any slope between the two.',
+    )
+
+
+def _nearby(case: Case, order: int) -> Callable[[Any], Trial]:
+    """Points near an example: every number moved by up to a tenth of its size or spread."""
+    st = needs_hypothesis().strategies
+
+    def build(data: Any) -> Trial:
+        seed = data.draw(st.integers(0, 2**31))
+        rng = np.random.default_rng(seed)
+        xs = [
+            x
+            + 0.05
+            * (np.abs(x) + 0.1 * float(np.std(x) if x.size else 0.0) + 1e-3)
+            * rng.uniform(-1, 1, size=x.shape)
+            for x in case.xs
+        ]
+        return Trial(case.at(xs), seed % 2**16, order)
+
+    return build
+
+
+def _drawn(inputs: Sequence[Any], checked: _Checked) -> Callable[[Any], Trial]:
+    """Points that strategies draw; what is no strategy is passed as it is."""
+    st = needs_hypothesis().strategies
+
+    def build(data: Any) -> Trial:
+        values = [data.draw(i) if _is_strategy(i) else i for i in inputs]
+        options: dict[str, Any] = {}
+        if len(values) == 1 and isinstance(values[0], Arguments):
+            values, options = list(values[0].args), dict(values[0].options)
+        case = checked.case(values, options)
+        _preflight(case, checked)
+        seed = data.draw(st.integers(0, 2**16))
+        return Trial(case, seed, checked.order, _tied(case) and _on_kink(case))
+
+    return build
+
+
+def _tied(case: Case) -> bool:
+    """Whether values repeat or are 0: kinks are where that happens."""
+    return any(np.any(x == 0) or len(np.unique(x)) < x.size for x in case.xs)
+
+
+def _finish(
+    result: Search, name: str, start: float, checked: _Checked | None, order: int
+) -> Report:
+    """The report; or the error, with everything that helps to understand it."""
+    report = Report(
+        name,
+        "passed" if result.found is None else "wrong",
+        result.examples,
+        result.outside,
+        result.tally,
+        time.perf_counter() - start,
+        _notes(checked, order),
+    )
+    if result.found is not None:
+        tell(report)
+        raise _explained(*result.found, report, checked)
+    if result.examples and result.outside >= result.examples * 0.9:
+        raise CannotCheck(
+            name,
+            f"its result was not finite for {result.outside} of {result.examples} inputs",
+            'Draw inputs inside its domain, e.g. tensors(values="positive").',
+        )
+    tally = result.tally
+    if tally.compared and tally.unclear == tally.compared:
+        raise CannotCheck(
+            name,
+            "differences decided nothing at any of the inputs (it jumps, oscillates too fast, or"
+            " computes in low precision inside)",
+            "Check it in float64, and on inputs where it is smooth.",
+        )
+    tell(report)
+    return report
+
+
+def _notes(checked: _Checked | None, order: int) -> list[str]:
+    if checked is None or not checked.pair:
+        return [] if order == 2 else ["second derivatives were not checked (order=1)"]
+    notes = ["the definition and second derivatives of a bare pair are not checked"]
+    if checked.vjp is None or checked.jvp is None:
+        missing = "vjp" if checked.vjp is None else "jvp"
+        notes.append(f"there is no {missing}, so the adjoint identity is not checked")
+    return notes
+
+
+def _explained(
+    trial: Trial, broken: Broken, report: Report, checked: _Checked | None
+) -> WrongGradient:
+    """The error for a counterexample."""
+    trial, broken = _simplified(trial, broken)
+    case = trial.case
+    folder = Path(tempfile.mkdtemp(prefix="gradgraph-"))
+    culprits = _culprits(trial)
+    culprit = culprits[0] if culprits else None
+    words = str(culprit) if culprit else ""
+    if isinstance(case, OpCase):
+        words = f"{case.op.name} ({case.op.label()})" if case.op.label() else case.op.name
+    elif isinstance(case, FunctionCase) and culprit is None:
+        words = (
+            "none by itself: a value left the graph (.data, .numpy(), a comparison), kinks met,"
+            " or the sweeps put right rules together wrongly"
+        )
+    return WrongGradient(
+        name=report.name,
+        law=broken.law,
+        problem=broken.problem,
+        input=f"{case.describe()}; directions from seed {trial.seed}",
+        entries=_entries(case, broken),
+        culprit=words,
+        picture=_picture(case, culprit, folder),
+        reproducer=_reproducer(trial, checked, culprit, folder),
+        report=report,
+    )
+
+
+def _simplified(trial: Trial, broken: Broken) -> tuple[Trial, Broken]:
+    """The same counterexample with small whole numbers, if it still fails in the same way."""
+    sizes = [x.size for x in trial.case.xs]
+    if sum(sizes) > 400:
+        return trial, broken
+    first = np.cumsum([1, *sizes])
+    counted = [
+        (np.arange(n) + s).astype(float).reshape(x.shape)
+        for n, s, x in zip(sizes, first, trial.case.xs, strict=False)
+    ]
+    small = [np.round(x * 2) / 2 for x in trial.case.xs]
+    for xs in (counted, small):
+        with suppress(Exception):
+            other = Trial(trial.case.at(xs), trial.seed, trial.order, trial.kinked)
+            try:
+                examine(other.case, other.seed, order=other.order, kinked=other.kinked)
+            except Broken as again:
+                if again.law == broken.law:
+                    return other, again
+    return trial, broken
+
+
+def _culprits(trial: Trial) -> list[Suspect]:
+    case = trial.case
+    if not isinstance(case, FunctionCase):
+        return []
+    with suppress(Exception):
+        return suspects(case, trial.order, trial.seed)
+    return []
+
+
+def _entries(case: Case, broken: Broken) -> tuple[Entry, ...]:
+    """The wrong entries: of the gradient for a cotangent of ones, and of the Jacobian."""
+    found = [] if broken.entry is None else [broken.entry]
+    with suppress(Exception), np.errstate(all="ignore"):
+        better = list(_compared(case, broken.law not in ("differences", "kinks")))
+        if better and broken.law != "reference":
+            found = better
+    return tuple(found)
+
+
+def _compared(case: Case, unfold: bool) -> Iterator[Entry]:
+    """The worst entries of the claimed derivatives against exact ones or differences."""
+    out = case.value(case.xs)
+    total = sum(x.size for x in case.xs)
+    if not out.size or not total or out.size * total > LARGEST_JACOBIAN:
+        return
+    exact = _jacobian(case, out, unfold)
+    rows = [np.zeros(out.shape) for _ in range(out.size)]
+    for i, row in enumerate(rows):
+        row.flat[i] = 1.0
+    if case.reverse:
+        ones = np.concatenate([g.ravel() for g in case.vjp(np.ones(out.shape))])
+        entry = _worst(case, ones, exact.sum(axis=0), "", " for a cotangent of ones")
+        if entry:
+            yield entry
+        pulled = np.stack([np.concatenate([g.ravel() for g in case.vjp(r)]) for r in rows])
+        gap = np.where(np.isnan(pulled), np.inf, np.abs(pulled - exact))
+        worst = int(np.argmax(gap.max(axis=1)))
+        at = _place(worst, out.shape)
+        entry = _worst(case, pulled[worst], exact[worst], f"out{at} by ", " (VJP)")
+        if entry:
+            yield entry
+    if case.forward:
+        columns = []
+        for k, x in enumerate(case.xs):
+            for i in range(x.size):
+                ts = [np.zeros(v.shape) for v in case.xs]
+                ts[k].flat[i] = 1.0
+                columns.append(case.jvp(ts).ravel())
+        pushed = np.stack(columns, axis=1)
+        gap = np.where(np.isnan(pushed), np.inf, np.abs(pushed - exact))
+        worst = int(np.argmax(gap.max(axis=1)))
+        at = _place(worst, out.shape)
+        entry = _worst(case, pushed[worst], exact[worst], f"out{at} by ", " (JVP)")
+        if entry:
+            yield entry
+
+
+def _jacobian(case: Case, out: Any, unfold: bool) -> Any:
+    """The true Jacobian, flat: by the scalar graph if there is one, else by differences."""
+    if unfold and isinstance(case, Traced):
+        graph = case.scalars(20_000)
+        if graph is not None:
+            rows = []
+            for i in range(out.size):
+                u = np.zeros(out.size)
+                u[i] = 1.0
+                rows.append(np.concatenate([g.ravel() for g in graph.pull(u).values]))
+            return np.stack(rows)
+    columns = []
+    for k, x in enumerate(case.xs):
+        for i in range(x.size):
+            ts = [np.zeros(v.shape) for v in case.xs]
+            ts[k].flat[i] = 1.0
+            columns.append(Samples(case.along(ts)).central().value.ravel())
+    return np.stack(columns, axis=1)
+
+
+def _worst(case: Case, got: Any, wanted: Any, head: str, tail: str) -> Entry | None:
+    gap = np.where(np.isnan(got), np.inf, np.abs(got - wanted))
+    flat = int(np.argmax(gap))
+    if not gap[flat] > 1e-6 * (1.0 + abs(wanted[flat])):
+        return None
+    expected, found = float(wanted[flat]), float(got[flat])
+    for label, x in zip(case.labels, case.xs, strict=True):
+        if flat < x.size:
+            what = f"d {head}{label}{_place(flat, x.shape)}{tail}"
+            return Entry(what, float(f"{expected:.7g}"), float(f"{found:.7g}"))
+        flat -= x.size
+    return None
+
+
+def _place(flat: int, shape: tuple[int, ...]) -> str:
+    at = np.unravel_index(flat, shape)
+    return f"[{', '.join(str(int(i)) for i in at)}]" if at else ""
+
+
+def _picture(case: Case, culprit: Suspect | None, folder: Path) -> str:
+    """Path of an SVG of the graph with the culprit in red; empty if it cannot be drawn."""
+    if not isinstance(case, Traced):
+        return ""
+    with suppress(Exception):
+        _, outs = case.trace()
+        graph = Graph.of([o for o in outs if isinstance(o, Vertex)])
+        marks = {culprit.vertex: "wrong derivative"} if culprit else {}
+        if isinstance(case, OpCase):
+            marks = {outs[0]: "wrong derivative"}
+        from ..render import render
+
+        return str(render(graph, marks).save(folder / "graph.svg"))
+    return ""
+
+
+def _reproducer(
+    trial: Trial, checked: _Checked | None, culprit: Suspect | None, folder: Path
+) -> str:
+    """A program that fails in the same way; empty if the function cannot be written as text."""
+    case = trial.case
+    order = "" if trial.order == 2 else f", order={trial.order}"
+    try:
+        writer = Writer(folder)
+        if isinstance(case, FunctionCase | PairCase):
+            writer.imports["from gradgraph.testing import check"] = None
+            parts = [writer.value(a) for a in case.args]
+            target = writer.name(case.function)
+            if case.options:
+                given = ", ".join(f"{k}={writer.value(v)}" for k, v in case.options.items())
+                target = f"partial({target}, {given})"
+                writer.imports["from functools import partial"] = None
+            if isinstance(case, FunctionCase) and case.parameters:
+                raise Unwritable("a function with parameters")
+            if isinstance(case, PairCase):
+                if case.rule is not None:
+                    parts.append(f"vjp={_partial(writer, case.rule, case.options)}")
+                if case.tangent_rule is not None:
+                    parts.append(f"jvp={_partial(writer, case.tangent_rule, case.options)}")
+                order = ""
+            kinks = ', kinks="accept"' if trial.kinked else ""
+            return writer.program(f"check({target}, {', '.join(parts)}{order}{kinks})")
+    except Unwritable:
+        pass
+    inner: Case = culprit.case if culprit else case
+    if not isinstance(inner, OpCase):
+        return ""
+    try:
+        writer = Writer(folder)
+        writer.imports["from gradgraph.testing import check_op"] = None
+        parts = [writer.value(inner.op), *(writer.value(a) for a in inner.args)]
+        return writer.program(f"check_op({', '.join(parts)}{order}, seed={trial.seed})")
+    except Unwritable:
+        return ""
+
+
+def _partial(writer: Writer, rule: Any, options: dict[str, Any]) -> str:
+    name = writer.name(rule)
+    if not options:
+        return name
+    inner = ", ".join(f"{k}={writer.value(v)}" for k, v in options.items())
+    return f"partial({name}, {inner})"

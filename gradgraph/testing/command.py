@@ -1,0 +1,140 @@
+"""`python -m gradgraph check module:function`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import DomainError, MissingExtraError
+from ..op import Op
+from .case import CannotCheck
+from .checks import check, check_op
+from .report import WrongGradient
+from .strategies import tensors
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument(
+        "target",
+        help="what to check: module:function or file.py:function (a function of tensors, a test"
+        " made by given_gradients, an Op class, or with --vjp/--jvp a numpy function)",
+    )
+    parser.add_argument(
+        "--shape",
+        action="append",
+        default=[],
+        metavar="2x3",
+        help="shape of the next argument (scalar for none); by default shapes are guessed",
+    )
+    parser.add_argument("--vjp", metavar="NAME", help="hand-written vjp in the same module")
+    parser.add_argument("--jvp", metavar="NAME", help="hand-written jvp in the same module")
+    parser.add_argument("--order", type=int, choices=(1, 2), default=2, help="of derivatives")
+    parser.add_argument("--examples", type=_count, help="how many inputs to try")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawing (default 0)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check; returns 0 if the laws hold, 1 if one breaks, 2 if nothing can be said."""
+    try:
+        result = _check(args)
+    except WrongGradient as error:
+        print(json.dumps(_as_dict(error), indent=2) if args.json else error)
+        return 1
+    except (CannotCheck, MissingExtraError, DomainError) as error:
+        if args.json:
+            print(json.dumps({"verdict": "cannot check", "problem": str(error)}, indent=2))
+        else:
+            print(error, file=sys.stderr)
+        return 2
+    print(json.dumps(result.as_dict(), indent=2) if args.json else result)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> Any:
+    module, target = _load(args.target)
+    rules = {
+        kind: _member(module, name, args.target)
+        for kind, name in (("vjp", args.vjp), ("jvp", args.jvp))
+        if name
+    }
+    options: dict[str, Any] = {"order": args.order, "seed": args.seed}
+    if args.examples is not None:
+        options["examples"] = args.examples
+    if isinstance(target, type) and issubclass(target, Op):
+        return check_op(target, **options)
+    inputs = [tensors(_shape(text)) for text in args.shape]
+    return check(target, *inputs, **rules, **options)
+
+
+def _load(target: str) -> tuple[Any, Any]:
+    """The module and the function that `module:function` names."""
+    place, colon, name = target.rpartition(":")
+    if not colon or not place or not name:
+        raise CannotCheck(repr(target), "it is not module:function", "Write package.module:f.")
+    sys.path.insert(0, os.getcwd())
+    try:
+        if place.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            if spec is None or spec.loader is None or not Path(place).is_file():
+                raise CannotCheck(repr(target), f"there is no file {place}", "Check the path.")
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            sys.path.insert(0, str(Path(place).resolve().parent))
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(place)
+    except CannotCheck:
+        raise
+    except Exception as error:
+        raise CannotCheck(
+            repr(target),
+            f"importing {place} fails with {type(error).__name__}: {error}",
+            "Run from the folder that the module lies in.",
+        ) from error
+    return module, _member(module, name, target)
+
+
+def _member(module: Any, name: str, target: str) -> Any:
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        raise CannotCheck(repr(target), f"{module.__name__} has no {name}", "Check the spelling.")
+    return found
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    if text in ("scalar", "()"):
+        return ()
+    parts = text.replace("×", "x").replace(",", "x").strip("()x").split("x")
+    if not all(p.strip().isdecimal() for p in parts):
+        raise CannotCheck(f"--shape {text}", "it is no shape", "Write 2x3, 5 or scalar.")
+    return tuple(int(p) for p in parts)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no int ≥ 1")
+    return int(text)
+
+
+def _as_dict(error: WrongGradient) -> dict[str, Any]:
+    entries = [{"what": e.what, "expected": e.expected, "got": e.got} for e in error.entries]
+    return {
+        **error.report.as_dict(),
+        "law": error.law,
+        "problem": error.problem,
+        "input": error.input,
+        "entries": entries,
+        "culprit": error.culprit,
+        "picture": error.picture,
+        "reproducer": error.reproducer,
+    }

@@ -1,0 +1,1325 @@
+"""Faults planted by hand: what people get wrong in rules, kernels and engines.
+
+`FAULTS` are spread over every op that has a derivative and over the engine. `HISTORICAL` are bugs
+that other engines had, planted again as the nearest change of our code; `source` says where.
+
+`ops` names the checks of which at least one must notice: names of ops, `"programs"` for random
+composite graphs, or `"test:<node id>"` for a test that holds what is no matter of gradient laws.
+"""
+
+from __future__ import annotations
+
+from gradgraph.testing.mutants import Fault
+
+ELEMENTWISE = "gradgraph.ops.elementwise:"
+LINALG = "gradgraph.ops.linalg:"
+REDUCE = "gradgraph.ops.reduce:"
+SHAPE = "gradgraph.ops.shape:"
+INDEX = "gradgraph.ops.index:"
+SOFTMAX = "gradgraph.ops.softmax:"
+LOSS = "gradgraph.ops.loss:"
+CONV = "gradgraph.ops.conv:"
+POOL = "gradgraph.ops.pool:"
+CUSTOM = "gradgraph.ops.custom:"
+KERNELS = "gradgraph.kernels.numpy_:"
+OP = "gradgraph.op:"
+SWEEP = "gradgraph.sweep:"
+TENSOR = "gradgraph.tensor:"
+GRAPH = "gradgraph.graph:"
+TRANSFORM = "gradgraph.transform:"
+
+CONVS = ("conv", "conv_input", "conv_filter")
+TEST = "test:tests/"
+
+_ELEMENTWISE = (
+    Fault(
+        "add: the sign of y is that of a subtraction",
+        ELEMENTWISE + "Add.vjp_y",
+        "return g",
+        "return -g",
+    ),
+    Fault(
+        "subtract: the sign of y is missing",
+        ELEMENTWISE + "Subtract.vjp_y",
+        "return -g",
+        "return g",
+    ),
+    Fault(
+        "subtract: the cotangent is negated in place",
+        ELEMENTWISE + "Subtract.vjp_y",
+        "return -g",
+        "return np.negative(g, out=g) if isinstance(g, np.ndarray) else -g",
+    ),
+    Fault(
+        "multiply: x gets x instead of y",
+        ELEMENTWISE + "Multiply.vjp_x",
+        "g * y",
+        "g * x",
+    ),
+    Fault(
+        "multiply: only the second derivative is wrong, for x is read as an array",
+        ELEMENTWISE + "Multiply.vjp_y",
+        "g * x",
+        'g * getattr(x, "_data", x)',
+    ),
+    Fault(
+        "divide: the factor 1/y is missing in the VJP of x",
+        ELEMENTWISE + "Divide.vjp_x",
+        "g / y",
+        "g",
+    ),
+    Fault(
+        "divide: the second factor 1/y is missing in the VJP of y",
+        ELEMENTWISE + "Divide.vjp_y",
+        "out / y",
+        "out",
+    ),
+    Fault(
+        "power: the exponent is not decremented",
+        ELEMENTWISE + "Power.vjp_x",
+        "y - 1)",
+        "y)",
+    ),
+    Fault(
+        "power: the factor ln x is missing",
+        ELEMENTWISE + "Power.vjp_y",
+        "g * (mask(out, negate(zero)) * np.log(where(zero, 1.0, x)))",
+        "g * mask(out, negate(zero))",
+    ),
+    Fault(
+        "power: 0 to the 0 is NaN in the VJP of x",
+        ELEMENTWISE + "Power.vjp_x",
+        "where(flat, 1.0, y - 1)",
+        "(y - 1.0)",
+    ),
+    Fault(
+        "negative: the sign is missing",
+        ELEMENTWISE + "Negative.vjp_x",
+        "return -g",
+        "return g",
+    ),
+    Fault(
+        "exp: x instead of the result",
+        ELEMENTWISE + "Exp.vjp_x",
+        "g * out",
+        "g * x",
+    ),
+    Fault(
+        "exp: only the second derivative is wrong, for the result is read as an array",
+        ELEMENTWISE + "Exp.vjp_x",
+        "g * out",
+        'g * getattr(out, "_data", out)',
+    ),
+    Fault(
+        "log: divided by the result",
+        ELEMENTWISE + "Log.vjp_x",
+        "g / x",
+        "g / out",
+    ),
+    Fault(
+        "sqrt: the factor one half is missing",
+        ELEMENTWISE + "Sqrt.vjp_x",
+        "0.5 * g / out",
+        "g / out",
+    ),
+    Fault(
+        "sin: the sign of cos is turned",
+        ELEMENTWISE + "Sin.vjp_x",
+        "g * np.cos(x)",
+        "-(g * np.cos(x))",
+    ),
+    Fault(
+        "cos: the sign is missing",
+        ELEMENTWISE + "Cos.vjp_x",
+        "-(g * np.sin(x))",
+        "g * np.sin(x)",
+    ),
+    Fault(
+        "tanh: the square is missing",
+        ELEMENTWISE + "Tanh.vjp_x",
+        "out * out",
+        "out",
+    ),
+    Fault(
+        "sigmoid: the factor 1 - out is missing",
+        ELEMENTWISE + "Sigmoid.vjp_x",
+        "(out * (1 - out))",
+        "out",
+    ),
+    Fault(
+        "sigmoid: float32 becomes float64",
+        ELEMENTWISE + "Sigmoid.forward",
+        "e.dtype.type(1)",
+        "np.ones(1)",
+    ),
+    Fault(
+        "absolute: nothing for negative elements",
+        ELEMENTWISE + "Absolute.vjp_x",
+        " - mask(g, greater(0, x))",
+        "",
+    ),
+    Fault(
+        "relu: the mask is forgotten",
+        ELEMENTWISE + "Relu.vjp_x",
+        "mask(g, greater(out, 0))",
+        "g",
+    ),
+    Fault(
+        "relu: x is overwritten",
+        ELEMENTWISE + "Relu.forward",
+        "np.maximum(x, 0)",
+        "np.maximum(x, 0, out=x) if isinstance(x, np.ndarray) else np.maximum(x, 0)",
+    ),
+    Fault(
+        "maximum: at a tie x gets the whole gradient and y its half",
+        ELEMENTWISE + "Maximum.vjp_x",
+        "0.5 * mask(g, equal(x, y))",
+        "mask(g, equal(x, y))",
+    ),
+    Fault(
+        "maximum: y gets what x should get",
+        ELEMENTWISE + "Maximum.vjp_y",
+        "greater(y, x)",
+        "greater(x, y)",
+    ),
+    Fault(
+        "where: the side that is not taken gets the gradient too",
+        ELEMENTWISE + "Where.vjp_y",
+        "mask(g, negate(condition))",
+        "g",
+    ),
+    Fault(
+        "where: sides exchanged",
+        ELEMENTWISE + "Where.vjp_x",
+        "mask(g, condition)",
+        "mask(g, negate(condition))",
+    ),
+    Fault(
+        "mask: the mask is forgotten on the way back",
+        ELEMENTWISE + "Mask.vjp_x",
+        "mask(g, chosen)",
+        "g",
+    ),
+    Fault(
+        "cast: stops the gradient",
+        ELEMENTWISE + "Cast.vjp_x",
+        "return g",
+        "return g * 0.0",
+    ),
+    Fault(
+        "cast: by way of float32",
+        ELEMENTWISE + "Cast.forward",
+        "astype(self.dtype)",
+        'astype("float32").astype(self.dtype)',
+    ),
+    Fault(
+        "alias: counted twice",
+        ELEMENTWISE + "Alias.vjp_x",
+        "return g",
+        "return g + g",
+    ),
+)
+
+_LINALG = (
+    Fault(
+        "matmul: y is not transposed in the VJP of x",
+        LINALG + "Matmul.vjp_x",
+        "g @ swapaxes(y, -1, -2)",
+        "g @ y",
+    ),
+    Fault(
+        "matmul: the batch is not summed, its first item is taken",
+        LINALG + "Matmul.vjp_y",
+        "swapaxes(rows, 0, 1) @ reshape(g, (count, g.shape[-1]))",
+        "(swapaxes(x, -1, -2) @ g)[(0,) * (x.ndim - 2)]",
+    ),
+    Fault(
+        "matmul: of two vectors, y gets y",
+        LINALG + "Matmul.vjp_y",
+        "g[..., None] * x if",
+        "g[..., None] * y if",
+    ),
+    Fault(
+        "matmul: only the second derivative is wrong, for y is read as an array",
+        LINALG + "Matmul.vjp_x",
+        "g @ swapaxes(y, -1, -2)",
+        'g @ swapaxes(getattr(y, "_data", y), -1, -2)',
+    ),
+    Fault(
+        "matmul: np.dot, which treats leading axes otherwise",
+        LINALG + "Matmul.forward",
+        "np.matmul(x, y)",
+        "np.dot(x, y)",
+    ),
+)
+
+_REDUCE = (
+    Fault(
+        "reductions: the folded axes are re-inserted at the end",
+        REDUCE + "Reduce._spread",
+        "self._folded(x.shape, keepdims=True)",
+        "self._folded(x.shape, keepdims=False) + (1,) * len(self.axis)",
+        ("sum", "mean", "max"),
+    ),
+    Fault(
+        "sum: an empty tuple of axes is taken for all axes",
+        REDUCE + "Sum.forward",
+        "axis=self.axis",
+        "axis=self.axis or None",
+    ),
+    Fault(
+        "sum: the VJP divides as that of a mean",
+        REDUCE + "Sum.vjp_x",
+        "self._spread(g, out, x)",
+        "self._spread(g * (1.0 / max(self._count(x), 1)), out, x)",
+    ),
+    Fault(
+        "sum: spec announces the dtype of x, also for small integers",
+        REDUCE + "Sum._dtype",
+        "np.sum(np.empty(0, x.dtype)).dtype",
+        "x.dtype",
+    ),
+    Fault(
+        "mean: of a tuple of axes, only the last one is counted",
+        REDUCE + "Mean.vjp_x",
+        "self._count(x)",
+        "(x.shape[self.axis[-1]] if self.axis else 1)",
+    ),
+    Fault(
+        "mean: not divided on the way back",
+        REDUCE + "Mean.vjp_x",
+        "g * (1.0 / self._count(x))",
+        "g",
+    ),
+    Fault(
+        "mean: the definition divides by n - 1",
+        REDUCE + "Mean.fold",
+        "len(values)",
+        "max(len(values) - 1, 1)",
+    ),
+    Fault(
+        "max: the whole gradient to all ties",
+        REDUCE + "Max.vjp_x",
+        "g / reshape(count, out.shape)",
+        "g",
+    ),
+    Fault(
+        "max: only the JVP is wrong, ties add up",
+        REDUCE + "Max.jvp_x",
+        "mask(t / count, winners)",
+        "mask(t, winners)",
+    ),
+    Fault(
+        "max: taken for linear, the tangent is the maximum of the tangents",
+        REDUCE + "Max.jvp_x",
+        "Sum.of(self.axis, self.keepdims)(mask(t / count, winners))",
+        "self(t)",
+    ),
+)
+
+_SHAPE = (
+    Fault(
+        "reshape: the leading axis of a Jacobian's rows is lost",
+        SHAPE + "Reshape.vjp_x",
+        "g.shape[: g.ndim - out.ndim] + x.shape",
+        "x.shape",
+    ),
+    Fault(
+        "reshape: elements in the order of memory",
+        SHAPE + "Reshape.forward",
+        "np.reshape(x, self.shape)",
+        'np.reshape(x, self.shape, order="A")',
+    ),
+    Fault(
+        "transpose: the same order of axes back as forth",
+        SHAPE + "Transpose.vjp_x",
+        "sorted(range(len(self.axes)), key=self.axes.__getitem__)",
+        "self.axes",
+    ),
+    Fault(
+        "broadcast_to: the repetitions share the gradient",
+        SHAPE + "BroadcastTo.vjp_x",
+        "return g",
+        "return g * (x.size / max(out.size, 1))",
+    ),
+    Fault(
+        "pad: cut off by what was added after",
+        SHAPE + "Pad.vjp_x",
+        "slice(b, b + n) for (b, _)",
+        "slice(a, a + n) for (_, a)",
+    ),
+    Fault(
+        "pad: the tangent is padded with the value",
+        SHAPE + "Pad.jvp_x",
+        "Pad.of(self.width)(t)",
+        "self(t)",
+    ),
+    Fault(
+        "concatenate: all parts are taken to be as long as the first",
+        SHAPE + "_offset",
+        "sum(x.shape[axis] for x in xs[:i])",
+        "i * xs[0].shape[axis]",
+        ("concatenate",),
+    ),
+    Fault(
+        "concatenate: the tangent is put at the other end",
+        SHAPE + "Concatenate.jvp_xs",
+        "(start, stop)",
+        "(stop, start)",
+    ),
+)
+
+_INDEX = (
+    Fault(
+        "getitem: a cotangent overwrites what arrived at the same slice before",
+        INDEX + "_add_at",
+        "total[index] += g",
+        "total[index] = g",
+        ("getitem", "programs"),
+    ),
+    Fault(
+        "getitem: the recorded cotangent is cut off",
+        INDEX + "Getitem.vjp_x",
+        "(g, *indices)",
+        '(getattr(g, "_data", g), *indices)',
+    ),
+    Fault(
+        "scatter: the recorded cotangent is cut off",
+        INDEX + "Scatter.vjp_g",
+        "(c, *indices)",
+        '(getattr(c, "_data", c), *indices)',
+    ),
+    Fault(
+        "scatter: float32 becomes float64",
+        INDEX + "Scatter.forward",
+        "np.zeros(self.shape, g.dtype)",
+        "np.zeros(self.shape)",
+    ),
+    Fault(
+        "scatter: spec announces float64 for all",
+        INDEX + "Scatter.spec",
+        "g.with_shape(self.shape)",
+        "Spec(self.shape, np.dtype(float))",
+    ),
+)
+
+_SOFTMAX = (
+    Fault(
+        "softmax: the sum term is missing",
+        SOFTMAX + "Softmax.vjp_x",
+        "out * (g - (g * out).sum(axis=self.axis, keepdims=True))",
+        "out * g",
+    ),
+    Fault(
+        "softmax: the maximum is not subtracted",
+        SOFTMAX + "Softmax.forward",
+        "np.exp(x - np.max(x, axis=self.axis, keepdims=True))",
+        "np.exp(x)",
+    ),
+    Fault(
+        "softmax: normalised along the last axis",
+        SOFTMAX + "Softmax.forward",
+        "np.sum(e, axis=self.axis, keepdims=True)",
+        "np.sum(e, axis=-1, keepdims=True)",
+    ),
+    Fault(
+        "log_softmax: summed along the last axis on the way back",
+        SOFTMAX + "LogSoftmax.vjp_x",
+        "axis=self.axis",
+        "axis=-1",
+    ),
+    Fault(
+        "log_softmax: only the JVP is wrong, it is copied from the VJP",
+        SOFTMAX + "LogSoftmax.jvp_x",
+        "(np.exp(out) * t).sum(axis=self.axis, keepdims=True)",
+        "np.exp(out) * t.sum(axis=self.axis, keepdims=True)",
+    ),
+)
+
+_LOSS = (
+    Fault(
+        "losses: the factor 1/n of the mean is missing",
+        LOSS + "_Loss._each",
+        'g * (1.0 / max(count, 1)) if self.reduction == "mean" else g',
+        "g",
+        ("squared_error", "cross_entropy"),
+    ),
+    Fault(
+        "squared_error: the factor 2 is missing",
+        LOSS + "SquaredError.vjp_guess",
+        "2 * (guess - actual)",
+        "guess - actual",
+    ),
+    Fault(
+        "squared_error: the sign of the truth is that of the guess",
+        LOSS + "SquaredError.vjp_actual",
+        "(actual - guess)",
+        "(guess - actual)",
+    ),
+    Fault(
+        "squared_error: only the JVP is wrong, taken for linear",
+        LOSS + "SquaredError.jvp_guess",
+        "t * (2 * (guess - actual))",
+        "t * t",
+    ),
+    Fault(
+        "squared_error: only the second derivative is wrong, for the difference is an array",
+        LOSS + "SquaredError.vjp_guess",
+        "(guess - actual)",
+        '(getattr(guess, "_data", guess) - getattr(actual, "_data", actual))',
+    ),
+    Fault(
+        "cross_entropy: the mean counts logits, not items",
+        LOSS + "CrossEntropy.vjp_logits",
+        "labels.size",
+        "logits.size",
+    ),
+    Fault(
+        "cross_entropy: softmax over the batch",
+        LOSS + "_surplus",
+        "softmax(logits) -",
+        "softmax(logits, 0) -",
+        ("cross_entropy",),
+    ),
+    Fault(
+        "cross_entropy: the maximum is not subtracted",
+        LOSS + "CrossEntropy.forward",
+        "logits - np.max(logits, axis=-1, keepdims=True, initial=-np.inf)",
+        "logits",
+    ),
+)
+
+_CONV = (
+    Fault(
+        "conv: the stride is forgotten in the gradient of x",
+        CONV + "Conv.vjp_x",
+        "*self.geometry, x.shape",
+        "(1,) * len(self.stride), *self.geometry[1:], x.shape",
+    ),
+    Fault(
+        "conv: stride and dilation exchanged in the gradient of w",
+        CONV + "Conv.vjp_w",
+        "*self.geometry",
+        "self.dilation, self.padding, self.stride, self.groups",
+    ),
+    Fault(
+        "conv_input: only the second derivative is wrong, for w is read as an array",
+        CONV + "ConvInput.vjp_g",
+        "(c, w)",
+        '(c, getattr(w, "_data", w))',
+    ),
+    Fault(
+        "conv_input: image and cotangent exchanged in the gradient of w",
+        CONV + "ConvInput.vjp_w",
+        "(c, g)",
+        "(g, c)",
+    ),
+    Fault(
+        "conv_filter: the groups are forgotten",
+        CONV + "ConvFilter.vjp_g",
+        "*self.geometry",
+        "*self.geometry[:3], 1",
+    ),
+    Fault(
+        "conv_filter: the padding is turned round in the gradient of x",
+        CONV + "ConvFilter.vjp_x",
+        "*self.geometry",
+        "self.stride, tuple(p[::-1] for p in self.padding), self.dilation, self.groups",
+    ),
+    Fault(
+        "conv kernel: the filter is not flipped in the gradient of the image",
+        KERNELS + "conv_input",
+        "w[(slice(None, None, -1),) * len(kernel)]",
+        "w",
+        ("conv", "conv_input"),
+    ),
+    Fault(
+        "conv kernel: padding before and after exchanged in the gradient of the image",
+        KERNELS + "conv_input",
+        "(s - b, s - a)",
+        "(s - a, s - b)",
+        ("conv", "conv_input"),
+    ),
+    Fault(
+        "conv kernel: padding off by one in the gradient of the image",
+        KERNELS + "conv_input",
+        "slice(b, b + n)",
+        "slice(max(b - 1, 0), max(b - 1, 0) + n)",
+        ("conv", "conv_input"),
+    ),
+    Fault(
+        "conv kernel: the gradient of the image ends where its last window ends",
+        KERNELS + "conv_input",
+        "[n + b + a for n, (b, a) in zip(size, padding, strict=True)]",
+        "[(p - 1) * s + d * (k - 1) + 1 for p, s, d, k in"
+        " zip(g.shape[1:-1], stride, dilation, kernel)]",
+        ("conv", "conv_input"),
+    ),
+    Fault(
+        "conv kernel: overlapping windows overwritten in the gradient of the image",
+        KERNELS + "conv_input",
+        "below[(slice(None), *where)] +=",
+        "below[(slice(None), *where)] =",
+        ("conv", "conv_input"),
+    ),
+    Fault(
+        "conv kernel: stride and dilation exchanged in the gradient of the filter",
+        KERNELS + "conv_filter",
+        "windows(x, kernel, stride, dilation)",
+        "windows(x, kernel, dilation, stride)",
+        ("conv", "conv_filter"),
+    ),
+    Fault(
+        "conv kernel: padding turned round in the gradient of the filter",
+        KERNELS + "conv_filter",
+        "pad_spatial(x, padding)",
+        "pad_spatial(x, tuple(p[::-1] for p in padding))",
+        ("conv", "conv_filter"),
+    ),
+    Fault(
+        "conv kernel: blocks of images overwrite each other in the gradient of the filter",
+        KERNELS + "conv_filter",
+        "total += ",
+        "total[...] = ",
+        ("conv", "conv_filter"),
+    ),
+    Fault(
+        "conv kernel: groups mixed, channels of the result interleaved",
+        KERNELS + "_split",
+        ", slice(k * o, k * o + o), slice(k * o, k * o + o)",
+        ", slice(k * o, k * o + o), slice(k, None, groups)",
+        CONVS,
+    ),
+    Fault(
+        "conv kernel: a group's part of the result is taken for contiguous",
+        KERNELS + "conv",
+        "direct = out.flags.c_contiguous",
+        "direct = True",
+        CONVS,
+    ),
+    Fault(
+        "conv kernel: a 1×1 filter ignores the stride",
+        KERNELS + "conv",
+        "prod(kernel) == 1 and prod(stride) == 1",
+        "prod(kernel) == 1",
+        CONVS,
+    ),
+    Fault(
+        "conv kernel: the image is taken to be in C order",
+        KERNELS + "windows",
+        "= x.strides",
+        "= np.empty(x.shape, x.dtype).strides",
+        CONVS,
+    ),
+    Fault(
+        "conv kernel: float32 becomes float64",
+        KERNELS + "conv",
+        "np.result_type(x, w)",
+        "np.result_type(x, w, float)",
+        CONVS,
+    ),
+    Fault(
+        "conv kernel: the last position is lost when there is a stride",
+        KERNELS + "out_size",
+        "// stride + 1",
+        "// stride + (stride == 1 or n < 2 * stride)",
+        (*CONVS, "max_pool", "avg_pool"),
+    ),
+    Fault(
+        "convolutions: spec announces float64",
+        CONV + "Conv.spec",
+        "promote(x, w)",
+        "np.dtype(float)",
+    ),
+)
+
+_POOL = (
+    Fault(
+        "max_pool: padding is 0, which wins over negative pixels",
+        KERNELS + "max_pool",
+        "pad_spatial(x, padding, low)",
+        "pad_spatial(x, padding)",
+        ("max_pool",),
+    ),
+    Fault(
+        "max_pool: taken for linear, the tangent is the maximum of the tangents",
+        POOL + "MaxPool.jvp_x",
+        "Pick.of(*self.geometry)(t, winner)",
+        "MaxPool.of(*self.geometry)(t)",
+    ),
+    Fault(
+        "max_pool: the stride is taken for the kernel's size on the way back",
+        POOL + "MaxPool.vjp_x",
+        "*self.geometry",
+        "self.kernel, self.kernel, self.padding",
+    ),
+    Fault(
+        "pick: the padding is turned round on the way back",
+        POOL + "Pick.vjp_x",
+        "*self.geometry",
+        "self.kernel, self.stride, tuple(p[::-1] for p in self.padding)",
+    ),
+    Fault(
+        "place: the stride is taken for the kernel's size on the way back",
+        POOL + "Place.vjp_g",
+        "*self.geometry",
+        "self.kernel, self.kernel, self.padding",
+    ),
+    Fault(
+        "pool kernel: overlapping windows overwritten",
+        KERNELS + "place",
+        "image[(slice(None), *where)] += share",
+        "image[(slice(None), *where)] = share",
+        ("max_pool", "pick", "place"),
+    ),
+    Fault(
+        "pool kernel: windows that overlap along one axis only are taken to be apart",
+        KERNELS + "place",
+        "apart = all(",
+        "apart = any(",
+        ("max_pool", "pick", "place"),
+    ),
+    Fault(
+        "pool kernel: what remains beside the last window is not set to zero",
+        KERNELS + "place",
+        "n == k * m and s == k",
+        "s == k",
+        ("max_pool", "pick", "place"),
+    ),
+    Fault(
+        "window_spread: padding counts again",
+        POOL + "WindowSpread.vjp_g",
+        "(*self.geometry, self.count_pad)",
+        "(*self.geometry)",
+    ),
+    Fault(
+        "window_spread: overlapping windows overwritten",
+        KERNELS + "window_spread",
+        "+= share",
+        "= share",
+        ("avg_pool", "window_spread"),
+    ),
+    Fault(
+        "window_spread: float32 becomes float64",
+        POOL + "WindowSpread.forward",
+        "np.asarray(self._counts(self.size), dtype)",
+        "np.asarray(self._counts(self.size), float)",
+    ),
+    Fault(
+        "avg_pool: divided by the number of taps, whatever they weigh",
+        POOL + "WindowMean._counts",
+        "prod(self.kernel) if weights is None else weights.sum()",
+        "prod(self.kernel)",
+        ("blur_pool", "blur_spread"),
+    ),
+    Fault(
+        "blur_pool: the gradient is that of the plain average",
+        POOL + "BlurPool.vjp_x",
+        "BlurSpread",
+        "WindowSpread",
+    ),
+    Fault(
+        "blur_spread: the gradient is that of the plain average",
+        POOL + "BlurSpread.vjp_g",
+        "BlurPool",
+        "WindowMean",
+    ),
+    Fault(
+        "blur_pool: weights of the next row of Pascal's triangle, which is not symmetric here",
+        POOL + "_binomial",
+        "comb(k - 1, i)",
+        "comb(k, i)",
+        ("blur_pool", "blur_spread"),
+    ),
+)
+
+_CUSTOM = (
+    Fault(
+        "custom: cotangents are handed to the arguments in reverse",
+        CUSTOM + "Custom.pulls",
+        "list(result) if",
+        "list(result)[::-1] if",
+    ),
+    Fault(
+        "custom: an argument without a tangent gets ones",
+        CUSTOM + "Custom.pushes",
+        "np.zeros_like(x) if t is None",
+        "np.ones_like(x) if t is None",
+    ),
+    Fault(
+        "part: the cotangent goes to the first of several results",
+        OP + "Part.vjp_x",
+        "i == self.index",
+        "i == 0",
+        (TEST + "test_sweep.py::test_several_outputs",),
+    ),
+)
+
+_SWEEP = (
+    Fault(
+        "pull: fan-out overwritten instead of summed",
+        SWEEP + "_collect",
+        "np.add(prior, c, out=np.empty_like(c))",
+        "c",
+        ("programs",),
+    ),
+    Fault(
+        "pull: the sum is written into an array that somebody else holds",
+        SWEEP + "_collect",
+        "out=np.empty_like(c)",
+        "out=prior",
+        ("programs",),
+    ),
+    Fault(
+        "pull: the fast path for y writes into an array that somebody else holds",
+        SWEEP + "pull",
+        "elif y in owned:",
+        "elif isinstance(prior, ndarray):",
+        ("programs",),
+    ),
+    Fault(
+        "pull: the fast path for x forgets what arrived before",
+        SWEEP + "pull",
+        "_collect(grads, owned, x, c, False)\n            prior",
+        "grads[x] = c\n            prior",
+        ("programs",),
+    ),
+    Fault(
+        "pull: recorded cotangents overwritten instead of summed",
+        SWEEP + "_collect",
+        "grads[x] = prior + c",
+        "grads[x] = c",
+        ("programs",),
+    ),
+    Fault(
+        "pull: cotangents of a tuple overwritten instead of summed",
+        SWEEP + "_collect",
+        "a if b is None else a + b",
+        "a",
+        (TEST + "test_sweep.py::test_several_outputs",),
+    ),
+    Fault(
+        "pull: a part without a cotangent has no rows",
+        SWEEP + "_pull_one",
+        "np.zeros(lead + part.shape, part.dtype)",
+        "np.zeros(part.shape, part.dtype)",
+        (TEST + "test_sweep.py::test_one_of_several_outputs",),
+    ),
+    Fault(
+        "pull: a slice is added into an array that somebody else holds",
+        SWEEP + "_buffer",
+        "np.array(prior)",
+        "prior",
+        ("getitem", "programs"),
+    ),
+    Fault(
+        "pull: each recorded rule counts once for every argument",
+        SWEEP + "_pull_one",
+        "[j == i for j in range(len(inputs))]",
+        "list(wanted)",
+        ("programs",),
+    ),
+    Fault(
+        "pull: every row of a Jacobian is its first row",
+        SWEEP + "_row_by_row",
+        "else g[i]",
+        "else g[0]",
+        (*CONVS, "getitem"),
+    ),
+    Fault(
+        "pull: rules that take no extra axis are called with all rows at once",
+        SWEEP + "_pull_one",
+        "if rows and not op.batched:",
+        "if False:",
+        (*CONVS, "max_pool"),
+    ),
+    Fault(
+        "pull: inner gradients are handed out as if they were a leaf's",
+        SWEEP + "pull",
+        "grads[v] if v.retains else grads.pop(v)",
+        "grads[v]",
+        (TEST + "test_tensor.py::TestBackward::test_inner_tensors_have_no_gradient",),
+    ),
+    Fault(
+        "reach: no topological order",
+        SWEEP + "reach",
+        "sorted(found, key=_BIRTH)",
+        "sorted(found, key=lambda v: -len(v.inputs))",
+        ("programs",),
+    ),
+    Fault(
+        "downstream: a vertex counts only if all its inputs depend on the source",
+        SWEEP + "downstream",
+        "any(x in found",
+        "all(x in found",
+        ("programs", "add", "conv"),
+    ),
+    Fault(
+        "fit: unbroadcast by slicing instead of summing",
+        SWEEP + "fit",
+        "ops.sum(c, axis=axes, keepdims=True)",
+        "ops.getitem(c, tuple(slice(0, 1) if i in axes else slice(None) for i in range(c.ndim)))",
+        ("add", "broadcast_to", "programs"),
+    ),
+    Fault(
+        "fit: axes of length 1 are counted without the new leading axes",
+        SWEEP + "fit",
+        "*(i + extra for i in short)",
+        "*short",
+        ("multiply", "programs"),
+    ),
+    Fault(
+        "fit: the rows of a Jacobian are summed like a broadcast axis",
+        SWEEP + "fit",
+        "first = 1 if rows else 0",
+        "first = 0",
+        ("add", "programs"),
+    ),
+    Fault(
+        "push: only the first term is kept",
+        SWEEP + "push",
+        "total = term if total is None else total + term",
+        "total = term if total is None else total",
+        ("multiply", "programs"),
+    ),
+    Fault(
+        "push: only the first term is kept in the general step",
+        SWEEP + "_total",
+        "terms[1:]",
+        "()",
+        ("conv", "squared_error"),
+    ),
+    Fault(
+        "push: recorded tangents forget all terms but the last",
+        SWEEP + "_total",
+        "total = total + t",
+        "total = t if isinstance(t, Vertex) else total + t",
+        ("multiply", "programs"),
+    ),
+    Fault(
+        "saved: the recorded pass keeps the saved array of its moment",
+        OP + "Saved.all",
+        "make(Op.vertex, saved, Saved.of(i), (v,), (), v.version, False, mode)",
+        "leaf(Op.vertex, saved)",
+        ("max_pool",),
+    ),
+    Fault(
+        "replay: an array that forward saved is the stale one",
+        GRAPH + "Graph.replay",
+        "saved[step.inputs[0]][step.op.index]",
+        "self.vertices[step.output]._data",
+        ("max_pool",),
+    ),
+    Fault(
+        "replay: a constant that has a name of its own is read as ones",
+        GRAPH + "Graph.replay",
+        "slots[i] = self.vertices[i]._data",
+        "slots[i] = np.ones_like(self.vertices[i]._data)",
+        ("multiply", "programs"),
+    ),
+    Fault(
+        "replay: hands out the caller's own buffer",
+        GRAPH + "Graph.replay",
+        "tuple(np.array(slots[i])",
+        "tuple(np.asarray(slots[i])",
+        (TEST + "test_reviews.py::test_replay_does_not_hand_out_its_argument",),
+    ),
+    Fault(
+        "graph: steps in no order in which they can run",
+        GRAPH + "_ancestors",
+        'attrgetter("birth")',
+        "lambda v: -v.birth",
+        ("programs",),
+    ),
+    Fault(
+        "backward: .grad is the caller's cotangent",
+        TENSOR + "_deposit",
+        "np.array(_raw(g))",
+        "np.asarray(_raw(g))",
+        ("add", "reshape"),
+    ),
+    Fault(
+        "backward: .grad overwritten instead of accumulated",
+        TENSOR + "_deposit",
+        "v._grad + g if tracked else v._grad._data + g",
+        "g",
+        ("programs", TEST + "test_tensor.py::TestBackward::test_accumulates"),
+    ),
+    Fault(
+        "backward: accumulates into a gradient that was handed out",
+        TENSOR + "_deposit",
+        "else v._grad._data + g",
+        "else np.add(v._grad._data, g, out=v._grad._data.base)",
+        (
+            TEST
+            + "test_tensor.py::TestBackward::test_a_gradient_that_was_read_does_not_change_later",
+        ),
+    ),
+    Fault(
+        "backward: tracked gradients of several leaves are one array",
+        TENSOR + "_deposit",
+        "g._data.base is not None or id(g._data) in taken",
+        "False",
+        (TEST + "test_tensor.py::TestBackward::test_tracked_gradients_share_no_memory",),
+    ),
+)
+
+_TRANSFORM = (
+    Fault(
+        "grad: gradients in the order of the arguments, not of argnums",
+        TRANSFORM + "value_and_grad",
+        "places = [i % len(xs) for i in picked]",
+        "places = sorted(i % len(xs) for i in picked)",
+        (TEST + "test_transform.py::TestGrad::test_argnums",),
+    ),
+    Fault(
+        "grad: two arguments get one array",
+        TRANSFORM + "_pull_to",
+        "given.append(grads[v])",
+        "pass",
+        (TEST + "test_transform.py::TestTypes::test_results_alias_nothing",),
+    ),
+    Fault(
+        "operators: closed-over parameters are forgotten",
+        TRANSFORM + "_recorded",
+        "or any(v not in own and v.op is None for v in order)",
+        "",
+        (TEST + "test_transform.py::TestClosures::test_a_gradient_over_a_closed_over_parameter",),
+    ),
+    Fault(
+        "operators: an inner operator's alias stays a leaf that somebody waits for",
+        TRANSFORM + "_release",
+        "v.requires_grad = False",
+        "pass",
+        (
+            TEST + "test_transform.py::TestClosures"
+            "::test_what_an_inner_operator_differentiated_by_is_not_waited_for",
+        ),
+    ),
+    Fault(
+        "jvp: a tangent goes to the wrong argument",
+        TRANSFORM + "jvp",
+        "zip(aliases, ts, strict=True)",
+        "zip(aliases, ts[::-1], strict=True)",
+        (TEST + "test_transform.py::TestVjpJvp::test_several_results_and_arguments",),
+    ),
+    Fault(
+        "jacobian: rows reshaped as if they were columns",
+        TRANSFORM + "jacobian",
+        "(*out.shape, *fresh.shape)",
+        "(*fresh.shape, *out.shape)",
+        (TEST + "test_transform.py::test_jacobian_is_made_of_rows",),
+    ),
+    Fault(
+        "hvp: the gradient instead of its derivative",
+        TRANSFORM + "hvp",
+        "(v,))[1]",
+        "(v,))[0]",
+        (
+            TEST + "test_transform.py::TestHigherOrder::"
+            "test_forward_over_reverse_is_reverse_over_forward",
+        ),
+    ),
+)
+
+FAULTS: tuple[Fault, ...] = (
+    *_ELEMENTWISE,
+    *_LINALG,
+    *_REDUCE,
+    *_SHAPE,
+    *_INDEX,
+    *_SOFTMAX,
+    *_LOSS,
+    *_CONV,
+    *_POOL,
+    *_CUSTOM,
+    *_SWEEP,
+    *_TRANSFORM,
+)
+
+HISTORICAL: tuple[Fault, ...] = (
+    Fault(
+        "broadcasting undone along new axes only",
+        SWEEP + "fit",
+        "1 != c.shape[i + extra]",
+        "1 != c.shape[i + extra] and extra",
+        ("multiply", "programs"),
+        "HIPS/autograd#376",
+    ),
+    Fault(
+        "broadcasting undone by a mean",
+        SWEEP + "fit",
+        "ops.sum(c, axis=axes, keepdims=True)",
+        "ops.mean(c, axis=axes, keepdims=True)",
+        ("multiply", "programs"),
+        "jax#6452",
+    ),
+    Fault(
+        "the batch of a product is not folded before its shape is restored",
+        LINALG + "Matmul.vjp_x",
+        "return g[..., None] * y",
+        "return g[..., None] * y * (x.ndim > 1)",
+        ("matmul",),
+        "jax#3056",
+    ),
+    Fault(
+        "float32 in, float64 gradient out",
+        SWEEP + "fit",
+        "if c.dtype != like.dtype:",
+        "if False:",
+        ("cast", "max", "power"),
+        "HIPS/autograd#163",
+    ),
+    Fault(
+        "the gradient of a maximum counts its ties in float64",
+        REDUCE + "Max._winners",
+        "x.dtype if x.dtype.itemsize > 2 else float",
+        "float",
+        ("max",),
+        "HIPS/autograd PR#199",
+    ),
+    Fault(
+        "an array that is changed after the forward pass changes the gradient",
+        OP + "Op._constant",
+        "np.array(array) if keep else array",
+        "array",
+        (TEST + "test_tensor.py::TestData::test_an_array_operand_is_copied",),
+        "NVIDIA/warp#1350",
+    ),
+    Fault(
+        "state that is changed after the forward pass goes unnoticed",
+        SWEEP + "pull",
+        "if v._seen != x.version + y.version:",
+        "if False:",
+        (TEST + "test_sweep.py::test_mutation_after_forward",),
+        "NVIDIA/warp#1350",
+    ),
+    Fault(
+        "repeated indices overwrite each other",
+        INDEX + "_add_at",
+        "np.add.at(total, index, g)",
+        "total[index] += g",
+        ("getitem", "scatter"),
+        "pytorch#1631",
+    ),
+    Fault(
+        "negative indices are lost",
+        INDEX + "Scatter.forward",
+        "index_of(self.pattern, indices)",
+        "index_of(self.pattern, [i if i.dtype == bool else np.maximum(i, 0) for i in indices])",
+        ("getitem", "scatter"),
+        "mlx#3787",
+    ),
+    Fault(
+        "an empty list is no index",
+        INDEX + "_as_index",
+        "array.size == 0 and isinstance(item, list)",
+        "False",
+        (TEST + "test_pitfalls.py::test_empty_indices",),
+        "jax#13656",
+    ),
+    Fault(
+        "a slice's cotangent is an array of zeros as large as the whole",
+        SWEEP + "_pull_one",
+        'getattr(op, "vjp_x_into", None)',
+        "None",
+        (TEST + "test_sweep.py::test_slices_accumulate_in_place",),
+        "HIPS/autograd#219",
+    ),
+    Fault(
+        "the last of several greatest pixels wins",
+        KERNELS + "max_pool",
+        "np.greater(pixels, out, out=better)",
+        "np.greater_equal(pixels, out, out=better)",
+        ("max_pool",),
+        "tensorflow#4886",
+    ),
+    Fault(
+        "maximum: the whole gradient to y at a tie",
+        ELEMENTWISE + "Maximum.vjp_y",
+        "0.5 * mask(g, equal(x, y))",
+        "mask(g, equal(x, y))",
+        ("maximum",),
+        "tinygrad#738",
+    ),
+    Fault(
+        "the number of ties overflows in half precision",
+        REDUCE + "Max._winners",
+        "x.dtype if x.dtype.itemsize > 2 else float",
+        "x.dtype",
+        (TEST + "test_pitfalls.py::test_many_ties_in_half_precision",),
+        "tinygrad#12296",
+    ),
+    Fault(
+        "the number of elements of a mean overflows in half precision",
+        REDUCE + "Mean.vjp_x",
+        "g * (1.0 / self._count(x))",
+        "g / x.dtype.type(self._count(x))",
+        (TEST + "test_tensor.py::TestDtypes::test_the_mean_of_many_halves",),
+        "tinygrad#12296",
+    ),
+    Fault(
+        "0 times infinity on the side that is not taken",
+        KERNELS + "masked",
+        "result if finite else np.where(chosen, x, np.zeros_like(x))",
+        "result",
+        ("mask", "where", TEST + "test_pitfalls.py::test_relu_of_infinity"),
+        "jax#1052",
+    ),
+    Fault(
+        "NaN from the logarithm of a base of 0",
+        ELEMENTWISE + "Power.vjp_y",
+        "where(zero, 1.0, x)",
+        "x",
+        ("power",),
+        "jax#5798",
+    ),
+    Fault(
+        "a derivative at 0 by dividing the result by the argument",
+        ELEMENTWISE + "Power.vjp_x",
+        "y * x ** where(flat, 1.0, y - 1)",
+        "y * out / x",
+        ("power",),
+        "tinygrad#17404",
+    ),
+    Fault(
+        "recursion over the graph: deep ones overflow the stack",
+        SWEEP + "reach",
+        "return sorted(found, key=_BIRTH)",
+        """left, order = set(found), []
+    def visit(v):
+        left.discard(v)
+        for x in v.inputs:
+            if x in left:
+                visit(x)
+        order.append(v)
+    while left:
+        visit(next(iter(left)))
+    return order""",
+        (TEST + "test_memory.py::test_deep_chains",),
+        "micrograd PR#90",
+    ),
+    Fault(
+        "a vertex holds a closure over itself",
+        "gradgraph.node:make",
+        "v.name = None",
+        "v.name = lambda: v",
+        (TEST + "test_memory.py::test_a_dropped_graph_leaves_nothing_to_collect",),
+        "micrograd",
+    ),
+    Fault(
+        "create_graph leaves a cycle that only the collector frees",
+        TENSOR + "_deposit",
+        "taken.add(id(g._data))",
+        "g._grad = g",
+        (TEST + "test_memory.py::test_create_graph_is_freed_when_the_gradients_are_dropped",),
+        "pytorch#7343",
+    ),
+    Fault(
+        "nested derivatives confuse perturbations",
+        TRANSFORM + "_aliases",
+        "ops.alias(x) if tracked",
+        "x if tracked",
+        (
+            TEST + "test_transform.py::TestHigherOrder"
+            "::test_no_perturbation_confusion_with_one_argument",
+        ),
+        "pytorch#32576",
+    ),
+    Fault(
+        "a tensor that is used twice keeps the last cotangent only",
+        SWEEP + "_collect",
+        "_add(prior, c, prior)",
+        "grads[x] = c",
+        ("programs",),
+        "micrograd#2",
+    ),
+    Fault(
+        "a second backward counts the first one again",
+        SWEEP + "pull",
+        "grads: dict[Vertex, Any] = dict.fromkeys(order)",
+        "grads = {v: getattr(v._grad, '_data', None) for v in order}",
+        (TEST + "test_tensor.py::TestBackward::test_twice_through_one_graph",),
+        "micrograd#53",
+    ),
+    Fault(
+        "a rule that is missing is found only when it is called",
+        "gradgraph.contract:complete",
+        "if not hasattr(cls, method):",
+        "if False:",
+        (TEST + "test_op_contract.py::test_what_is_missing_is_named_with_what_to_add",),
+        "mlx#1771",
+    ),
+    Fault(
+        "an axis of length 0 has no maximum",
+        SOFTMAX + "Softmax.forward",
+        "if not x.size:",
+        "if False:",
+        ("softmax", TEST + "test_pitfalls.py::test_zero_length_axes"),
+        "pytorch#31515",
+    ),
+    Fault(
+        "the filter's gradient from an empty batch fails",
+        KERNELS + "conv_filter",
+        "if not (x.size and g.size):",
+        "if False:",
+        ("conv", "conv_filter", TEST + "test_pitfalls.py::test_zero_length_axes"),
+        "pytorch#31782",
+    ),
+    Fault(
+        "average pooling divides by another count on the way back",
+        POOL + "WindowMean.vjp_x",
+        "self.count_pad",
+        "True",
+        ("avg_pool",),
+        "pytorch#198119",
+    ),
+    Fault(
+        "spreading a mean divides by another count than the mean",
+        POOL + "WindowSpread.forward",
+        "np.asarray(self._counts(self.size), dtype)",
+        "np.asarray(prod(self.kernel), dtype)",
+        ("avg_pool", "window_spread"),
+        "burn#5604",
+    ),
+    Fault(
+        "a kernel larger than the image gives an empty result",
+        CONV + "_positions",
+        "if span > n + b + a:",
+        "if False:",
+        (TEST + "test_errors.py::test_golden",),
+        "jax",
+    ),
+    Fault(
+        "a label out of range counts from the end",
+        LOSS + "CrossEntropy.forward",
+        "if wrong.any():",
+        "if False:",
+        (TEST + "test_errors.py::test_golden",),
+        "optax#1185",
+    ),
+    Fault(
+        "the squared error of (4,) and (4, 1) broadcasts silently",
+        LOSS + "SquaredError.spec",
+        "if guess.shape != actual.shape:",
+        "if False:",
+        (TEST + "test_errors.py::test_golden",),
+        "jax",
+    ),
+    Fault(
+        "the mode of a generator leaks into its consumer",
+        "gradgraph.mode:_runs",
+        "frame is None or frame.f_back is not None",
+        "True",
+        (TEST + "test_modes.py::test_a_generator_does_not_leak_into_its_consumer",),
+        "pytorch#82145",
+    ),
+    Fault(
+        "an array that is not contiguous is read in the order of memory",
+        SHAPE + "Reshape.forward",
+        "np.reshape(x, self.shape)",
+        'np.reshape(x.ravel(order="K"), self.shape)',
+        ("reshape",),
+        "safetensors#825",
+    ),
+)
