@@ -23,7 +23,7 @@ class Draw:
     """Draws shapes, parameters and values.
 
     Args:
-        integer: function (low, high) -> int, both ends included; the only source of choice.
+        source: function (low, high) -> int, both ends included; the only source of choice.
         ties: whether `kinky` gives ties and zeros instead of avoiding them.
 
     >>> draw = Draw.seeded(0)
@@ -31,8 +31,9 @@ class Draw:
     (2, 3)
     """
 
-    def __init__(self, integer: Callable[[int, int], int], ties: bool = False) -> None:
-        self.integer = integer
+    def __init__(self, source: Callable[[int, int], int], ties: bool = False) -> None:
+        self._source = source
+        self._drawn: list[int] = []
         self.ties = ties
         self._rng: np.random.Generator | None = None
 
@@ -42,11 +43,17 @@ class Draw:
         rng = np.random.default_rng(seed)
         return Draw(lambda low, high: int(rng.integers(low, high + 1)))
 
+    def integer(self, low: int, high: int) -> int:
+        """A number from low to high."""
+        self._drawn.append(self._source(low, high) - low)
+        return self._drawn[-1] + low
+
     @property
     def rng(self) -> np.random.Generator:
-        """The generator of values, seeded by one drawn integer."""
+        """The generator of values, seeded by all that was drawn before: few values repeat."""
         if self._rng is None:
-            self._rng = np.random.default_rng(self.integer(0, 2**31))
+            self.integer(0, 2**31)
+            self._rng = np.random.default_rng(self._drawn)
         return self._rng
 
     def choice(self, options: Sequence[T]) -> T:
@@ -57,8 +64,10 @@ class Draw:
         return self.integer(0, 1) == 1
 
     def shape(self, low: int = 0, high: int = 3, sizes: Sequence[int] = SIZES) -> Shape:
-        """A shape of `low` to `high` axes; every fourth has equal axes, to catch swapped ones."""
+        """A shape of `low` to `high` axes: one in four is square, one in eight may be empty."""
         ndim = self.integer(low, high)
+        if self.integer(0, 7) < 7:
+            sizes = [n for n in sizes if n]
         if self.integer(0, 3) == 3:
             return (self.choice(sizes),) * ndim
         return tuple(self.choice(sizes) for _ in range(ndim))

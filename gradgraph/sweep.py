@@ -162,6 +162,7 @@ def _pull_one(
             cotangents = op.pulls(g, out, args, saved, wanted)
         for i, (x, c) in enumerate(zip(inputs, cotangents, strict=True)):
             if not op.trusted and wanted[i]:
+                c = c if record else getattr(c, "_data", c)
                 c = _checked(v, op.rule_of(i), c, x._data, rows)
             if c is not None:
                 c = c if op.__class__ is Part else fit(c, x._data, rows)
@@ -297,7 +298,8 @@ def push(
             tangents[v] = total if _fits(total, out) else _total([total], out)
         else:
             guarded = op.guarded([tuple(arriving), v._data, tuple(args), tuple(v.saved)])
-            tangents[v] = _total(_sound(v, op.pushes(*guarded)), v._data)
+            terms = [getattr(t, "_data", t) for t in op.pushes(*guarded)]
+            tangents[v] = _total(_sound(v, terms), v._data)
     return tangents
 
 

@@ -101,6 +101,11 @@ def test_ties():
         assert gg.jvp(f, 0.0, 1.0)[1] == 0.0
 
 
+def test_a_maximum_that_is_nan_gets_no_gradient():
+    x = np.array([[1.0, np.nan], [2.0, 3.0]])
+    assert gg.grad(lambda x: x.max(axis=1).sum())(x).tolist() == [[0.0, 0.0], [0.0, 1.0]]
+
+
 def test_ties_agree_in_both_modes():
     x, v = np.array([1.0, 1.0, 0.0]), np.array([1.0, 3.0, 7.0])
     for f in (lambda x: x.max(), lambda x: gg.max_pool(x.reshape(1, 3, 1), 3).sum()):
@@ -151,6 +156,8 @@ def test_zero_length_axes():
     w = np.ones((3, 3, 2, 5))
     assert gg.grad(lambda w: gg.conv(x, w).sum())(w).tolist() == np.zeros_like(w).tolist()
     assert gg.grad(lambda x: gg.max_pool(x, 2).sum())(x).shape == x.shape
+    no_channels = gg.grad(lambda w: gg.conv(np.ones((2, 4, 4, 0)), w).sum())
+    assert no_channels(np.ones((3, 3, 0, 5))).shape == (3, 3, 0, 5)
     assert gg.grad(lambda x: (x @ np.ones((0, 3))).sum())(np.ones((2, 0))).shape == (2, 0)
     assert gg.softmax(np.ones((0, 3))).shape == (0, 3)
     assert gg.sum(np.ones((0, 3)), axis=0).tolist() == [0.0, 0.0, 0.0]
@@ -158,6 +165,24 @@ def test_zero_length_axes():
         with pytest.raises(gg.ShapeError, match="hold no elements"):
             f(np.ones((0, 3)), axis=0)
         assert f(np.ones((0, 3)), axis=1).shape == (0,)
+
+
+def test_blurring_weighs_like_binomial_coefficients():
+    pixel = np.zeros((1, 7, 1))
+    pixel[0, 3] = 16
+    assert gg.blur_pool(pixel, 3, stride=1).ravel().tolist() == [0, 0, 4, 8, 4, 0, 0]
+    assert gg.blur_pool(pixel, 5, stride=1).ravel().tolist() == [0, 16 / 15, 4, 6, 4, 16 / 15, 0]
+    square = np.zeros((1, 3, 3, 1))
+    square[0, 1, 1] = 16
+    assert gg.blur_pool(square, 3, stride=1, padding=1)[0, 0, 0].tolist() == [16 / 9]
+
+
+def test_half_precision_is_summed_in_single():
+    image = np.full((1, 16, 16, 1), 1000, np.float16)
+    mean = gg.avg_pool(image, 16)
+    assert mean.dtype == np.float16
+    assert mean.tolist() == [[[[1000.0]]]]
+    assert gg.blur_pool(image, 16, stride=16, padding=0).tolist() == [[[[1000.0]]]]
 
 
 @pytest.mark.parametrize("count_include_pad", [True, False])

@@ -166,6 +166,8 @@ def test_one_of_several_outputs():
     assert_allclose(gg.grad(lambda x: op(x)[1].sum())(x), -np.sin(x))
     assert_allclose(gg.grad(gg.grad(lambda x: op(x)[1]))(0.3), -np.cos(0.3))
     assert_allclose(gg.jacobian(lambda x: op(x)[0])(x), np.diag(np.cos(x)))
+    thrice = gg.jacobian(lambda x: gg.concatenate([op(x)[0], op(x)[1][:1]]))(x)
+    assert_allclose(thrice, [[np.cos(0.3), 0], [0, np.cos(0.9)], [-np.sin(0.3), 0]], atol=1e-15)
 
 
 def test_outputs_of_arrays_and_of_untracked_tensors():

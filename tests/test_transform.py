@@ -624,6 +624,36 @@ class TestCustom:
         assert gg.grad(lambda x: f(x, x).sum())(x).dtype == np.float32
         assert gg.jvp(lambda x: f(x, x), x, x)[1].dtype == np.float32
         assert gg.jvp(lambda x: f(x, gg.Tensor(2.0)), x, x)[0].dtype == np.float64
+        assert f(x, 2.0).dtype == np.float32
+
+    def test_a_rule_may_compute_with_tensors(self):
+        two = gg.Tensor(2.0)
+        f = gg.custom(lambda x: x * 2, lambda g, out, x: g * two, lambda t, out, x: t[0] * two)
+        x = np.ones(2)
+        assert gg.grad(lambda x: (f(x) + f(x)).sum())(x).tolist() == [4.0, 4.0]
+        assert gg.jvp(lambda x: f(x) + f(x), x, x)[1].tolist() == [4.0, 4.0]
+        assert gg.jacobian(gg.grad(lambda x: (f(x) * f(x)).sum()))(x).tolist() == [[8, 0], [0, 8]]
+
+    def test_a_rule_may_reuse_its_buffer(self):
+        buffer = np.zeros(2)
+        f = gg.custom(
+            lambda x: x * 3,
+            vjp=lambda g, out, x: np.multiply(g, 3, out=buffer),
+            jvp=lambda t, out, x: np.multiply(t[0], 3, out=buffer),
+        )
+        x = np.array([1.0, 2.0])
+        assert gg.grad(lambda x: (f(x) + f(f(x))).sum())(x).tolist() == [12.0, 12.0]
+        assert gg.jvp(lambda x: f(x) + f(f(x)), x, np.ones(2))[1].tolist() == [12.0, 12.0]
+
+    def test_the_rules_of_one_argument(self):
+        op = gg.Op.registry["custom"](
+            lambda x, y: x * y,
+            lambda g, out, x, y: (g * y, g * x),
+            lambda t, out, x, y: t[0] * y + x * t[1],
+        )
+        x, y = np.array([2.0, 3.0]), np.array([5.0, 7.0])
+        assert [op.vjp_xs(np.ones(2), x * y, i, x, y).tolist() for i in (0, 1)] == [[5, 7], [2, 3]]
+        assert [op.jvp_xs(np.ones(2), x * y, i, x, y).tolist() for i in (0, 1)] == [[5, 7], [2, 3]]
 
     def test_equal_functions_are_equal_ops(self):
         f = lambda x: x  # noqa: E731

@@ -132,12 +132,8 @@ def conv(
     if prod(kernel) == 1 and prod(stride) == 1:
         np.matmul(x, matrix, out=out)
         return out
-    direct = out.flags.c_contiguous
     for part, rows in _chunks(windows(x, kernel, stride, dilation)):
-        if direct:
-            np.matmul(rows, matrix, out=out[part].reshape(len(rows), -1))
-        else:
-            out[part] = np.matmul(rows, matrix).reshape(out[part].shape)
+        np.matmul(rows, matrix, out=out[part].reshape(len(rows), -1))  # a view: channels are last
     return out
 
 

@@ -258,7 +258,7 @@ def _draw_geometry(draw: Draw) -> tuple[tuple[Ints, Pairs, Ints, int], Ints, Int
     nd = draw.choice((1, 2, 1, 2, 3))
     groups = draw.choice((1, 1, 2))
     c, o = groups * draw.choice((1, 2)), groups * draw.choice((2, 1))
-    n = draw.choice((2, 1, 0))
+    n = draw.choice((2, 1, 3, 2, 1, 0))
     equal = draw.boolean()
     axes: list[tuple[int, int, int, tuple[int, int], int]] = []
     for axis in range(nd):

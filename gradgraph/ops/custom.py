@@ -50,7 +50,7 @@ class Custom(Op):
                     "A cotangent has the shape of its argument.",
                 )
         return [
-            None if c is None or not want else c if isinstance(c, Vertex) else np.array(c)
+            None if c is None or not want else _own(c, out)
             for c, want in zip(parts, wanted, strict=True)
         ]
 
@@ -67,7 +67,7 @@ class Custom(Op):
                 f"its jvp returned {show(np.shape(t))}, but the result is {show(out.shape)}",
                 "A tangent has the shape of the result.",
             )
-        return [t if isinstance(t, Vertex) else np.array(t)]
+        return [_own(t, out)]
 
     def vjp_xs(self, g: Any, out: Any, i: int, *xs: Any) -> Any:
         return self.pulls(g, out, xs, (), [j == i for j in range(len(xs))])[i]
@@ -108,6 +108,13 @@ def _cube(x: Any) -> Any:
 
 def _weigh(x: Any, y: Any, n: Any) -> Any:
     return x * y * n
+
+
+def _own(c: Any, like: Any) -> Any:
+    """What a rule returned: as it is while a sweep is recorded, else a copy as an array."""
+    if isinstance(c, Vertex):
+        return c if isinstance(like, Vertex) else c._data
+    return np.array(c)
 
 
 def _read_only(x: Any) -> Any:

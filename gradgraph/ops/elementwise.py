@@ -165,7 +165,8 @@ class Power(Binary):
         if kind == 3:
             return cls(), (draw.away_from_zero(draw.shape()), draw.choice([2, 3, -1, 1, 0]))
         if kind == 4:
-            return cls(), (draw.tied(draw.shape()), draw.choice([0, 2, 1]))
+            x = draw.tied(draw.shape())
+            return cls(), (x, draw.rng.integers(0, 3, x.shape))
         if kind == 5:
             zeros = draw.rng.integers(0, 2, draw.shape())
             return cls(), (zeros, draw.positive(zeros.shape))

@@ -11,7 +11,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
-from ..spec import Spec, promote, show
+from ..spec import Shape, Spec, promote, show
 from .shape import reshape, swapaxes
 
 
@@ -89,11 +89,11 @@ class Matmul(Op):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        i, j, k = (draw.choice((2, 3, 1, 0)) for _ in range(3))
-        kind = draw.integer(0, 3)
-        lead = draw.broadcastable(2) if kind == 2 else [draw.shape(high=2) * (kind == 3), ()]
-        x = (j,) if draw.integer(0, 3) == 3 else (*lead[0][-2:], i, j)
-        y = (j,) if draw.integer(0, 3) == 3 else (*lead[1][-2:], j, k)
+        i, j, k = draw.shape(3, 3, (2, 3, 1, 0))
+        kind = draw.integer(0, 5)
+        lead = draw.broadcastable(2) if kind == 0 else [draw.shape(high=2)] * 2
+        x: Shape = (j,) if kind in (1, 2) else (*lead[0], i, j) if kind != 4 else (i, j)
+        y: Shape = (j,) if kind in (2, 3) else (*lead[1], j, k) if kind != 5 else (j, k)
         return cls(), (draw.normal(x), draw.normal(y))
 
     def flops(self, out: Spec, x: Spec, y: Spec) -> int:  # type: ignore[override]

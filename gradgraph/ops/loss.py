@@ -32,7 +32,7 @@ class _Loss(Op, abstract=True):
 
     def _each(self, g: Any, count: int) -> Any:
         """Cotangent of each item's loss."""
-        return g * (1.0 / max(count, 1)) if self.reduction == "mean" else g
+        return g * (1.0 / count) if self.reduction == "mean" else g
 
     def _reduced(self, out: Any) -> Any:
         """The definition of the reduction on an array of scalars."""

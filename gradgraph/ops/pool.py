@@ -336,7 +336,7 @@ def _draw_pool(draw: Draw) -> tuple[tuple[Ints, Ints, Pairs], Shape]:
         stride.append(s)
         padding.append((b, a))
         size.append(max(1, k - b - a) + draw.integer(0, 4 if nd < 3 else 1))
-    shape = (draw.choice((2, 1, 0)), *size, draw.choice((1, 2)))
+    shape = (draw.choice((2, 1, 3, 2, 1, 0)), *size, draw.choice((1, 2)))
     return (tuple(kernel), tuple(stride), tuple(padding)), shape
 
 

@@ -63,6 +63,7 @@ class Case:
     forward: bool = True
     recorded: ClassVar[bool] = False
     typed: ClassVar[bool] = False
+    _rows: list[list[Array]] | None = None
 
     def value(self, xs: Sequence[Any]) -> Array:
         """The result at other values of the variables."""
@@ -75,6 +76,14 @@ class Case:
     def jvp(self, ts: Sequence[Array]) -> Array:
         """The tangent of the result."""
         raise NotImplementedError
+
+    def rows(self) -> list[list[Array]]:
+        """The rows of the Jacobian by the VJP, one for each element of the result; made once."""
+        if self._rows is None:
+            shape = self.value(self.xs).shape
+            units = np.eye(int(np.prod(shape))).reshape(-1, *shape)
+            self._rows = [[np.array(g) for g in self.vjp(u)] for u in units]
+        return self._rows
 
     def at(self, xs: Sequence[Any]) -> Case:
         """The same map at another point."""
@@ -323,7 +332,7 @@ class FunctionCase(Traced):
         other.__dict__.update(self.__dict__)
         other.args, other.options = tuple(args), options
         other.xs = [np.array(x, dtype=float) for x in xs]
-        other._held = other._unfolded = None
+        other._held = other._unfolded = other._rows = None
         return other
 
     def describe(self) -> str:

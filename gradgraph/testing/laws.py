@@ -22,6 +22,7 @@ from ..ops import sum as total
 from ..spec import Spec, brief
 from ..sweep import downstream, pull, push, reach
 from ..tensor import Tensor, asarray
+from . import oracle
 from .case import (
     CannotCheck,
     Case,
@@ -36,7 +37,7 @@ from .case import (
     tracked,
     weighted,
 )
-from .differences import EPS, Estimate, Samples, Slopes, complex_slope
+from .differences import EPS, Curve, Estimate, Samples, Slopes, closest, complex_slope
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,6 +55,7 @@ LAWS = {
     " change nothing",
 }
 LARGEST_UNFOLDED = 20_000  # floating point operations of a case that the scalar graph is made of
+SMALL_RESULT = 64  # elements of which each is differentiated where there is no JVP
 ROWS = 3  # cotangents that are swept at once
 LARGEST_HESSIAN = 2_000  # variables of which each has its second derivative compared
 ROUNDING = 2_000.0  # how many eps of its terms a result may be off
@@ -272,13 +274,20 @@ def linear(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     out = case.value(case.xs)
     u, v = normal(rng, out.shape), normal(rng, out.shape)
     with np.errstate(all="ignore"):
-        terms = _terms(case) * (_largest(u) + _largest(v))
-        first, second = _vjp(case, u, "linear"), _vjp(case, v, "linear")
-        both, again = _vjp(case, 2 * u - v, "linear"), _vjp(case, u, "linear")
+        own = _terms(case) if isinstance(case, OpCase) else 1.0
+        terms = own * (_largest(u) + _largest(v))
+        held = _vjp(case, u, "linear")
+        first = [np.array(a) for a in held]
+        other = _vjp(case, v, "linear")
+        second = [np.array(a) for a in other]
+        both = [np.array(a) for a in _vjp(case, 2 * u - v, "linear")]
+        again = _vjp(case, u, "linear")
     for k, label in enumerate(case.labels):
         a, b, c = first[k], second[k], both[k]
         if not _same(a, again[k]):
             raise Broken("linear", f"two calls gave different cotangents of {label}")
+        if np.shares_memory(held[k], other[k]) and a.any():
+            raise Broken("linear", f"every call writes its cotangent of {label} to one array")
         scale = 2 * np.abs(a) + np.abs(b) + _largest(a) + _largest(b) + 3 * terms
         what = partial(_gradient, label, " for the cotangent 2u - v")
         _compare("linear", c, 2 * a - b, scale, tally, what)
@@ -356,15 +365,17 @@ def scalar_graph(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         return False
     u = normal(rng, graph.output.shape)
     ts = [normal(rng, x.shape) for x in case.xs]
+    # A rule that somebody else wrote may round as it likes, to half of the digits.
+    factor, floor = (5e4, 25.0) if isinstance(case, Traced) and case.opaque else (1.0, 0.0)
     if case.reverse:
         exact = graph.pull(u)
         found = _vjp(case, u, "scalar graph")
         for label, a, b, size in zip(case.labels, found, exact.values, exact.scales, strict=True):
-            scale = size + _largest(size)
+            scale = factor * (size + _largest(size)) + floor * _largest(u)
             _compare("scalar graph", a, b, scale, tally, partial(_gradient, label, ""))
     if case.forward:
         exact = graph.push(ts)
-        scale = exact.scales + _largest(exact.scales)
+        scale = factor * (exact.scales + _largest(exact.scales)) + floor
         found = _guarded("scalar graph", lambda: case.jvp(ts))
         _compare("scalar graph", found, exact.values, scale, tally, lambda at: f"tangent{_at(at)}")
     return True
@@ -393,17 +404,19 @@ def _along(
     case: Case, ts: list[Array], rng: np.random.Generator, tally: Tally, kinked: bool
 ) -> None:
     law = "kinks" if kinked else "differences"
-    curve = case.along(ts)
+    whole = curve = case.along(ts)
     tally.compared += 1
-    reduced = not case.forward
-    if reduced:  # no tangents: compare one number
-        weights = normal(rng, case.value(case.xs).shape)
-        pulled = _vjp(case, weights, law)
-        claimed = np.asarray(sum(np.sum(g * t) for g, t in zip(pulled, ts, strict=True)))
-        whole = curve
+    shape = case.value(case.xs).shape
+    reduced = not case.forward and np.prod(shape) > SMALL_RESULT
+    weights = normal(rng, shape) if reduced else np.ones(())
+    if case.forward:
+        claimed = np.asarray(_guarded(law, lambda: case.jvp(ts)), dtype=float)
+    elif reduced:  # too many rows: compare one number
+        claimed = np.asarray(_dot(_vjp(case, weights, law), ts))
         curve = lambda h: np.asarray(np.sum(weights * whole(h)))  # noqa: E731
     else:
-        claimed = np.asarray(_guarded(law, lambda: case.jvp(ts)), dtype=float)
+        rows = _guarded(law, case.rows)
+        claimed = np.array([_dot(row, ts) for row in rows]).reshape(shape)
     samples = Samples(curve)
     if claimed.shape != samples.here.shape:
         shapes = f"{brief(claimed.shape)}, not {brief(samples.here.shape)}"
@@ -415,14 +428,16 @@ def _along(
         central = samples.central()
         wrong, unclear = _off(claimed, central)
     at_kink = False
-    if kinked or wrong.any() or unclear.any() or not isinstance(case, OpCase):
-        found = samples.sides()
+    if kinked or wrong.any() or unclear.any():
+        found = closest(curve)
         verdict = _judge(claimed, found)
         if verdict.wrong.any():  # once more, by other steps, before anybody is accused
             again = Samples(curve, coarse=0.09, levels=16, ratio=3.0)
             second = _judge(claimed, again.sides())
             verdict.wrong &= second.wrong
             verdict.unclear |= second.unclear
+        if reduced and verdict.wrong.any() and _between(claimed, weights, whole):
+            verdict = _Verdict(np.asarray(False), np.asarray(False), np.asarray(True))
         if verdict.wrong.any():
             where = "slope of ⟨u, out⟩" if reduced else "slope of out"
             raise _accusation(law, claimed, found, verdict, where)
@@ -441,6 +456,22 @@ def _along(
         factor = 50.0 if isinstance(case, OpCase) else 1e5
         what: Callable[[Any], str] = lambda at: f"slope of out{_at(at)} along a direction"  # noqa: E731
         _compare("differences", claimed, exact, scale * factor, tally, what)
+
+
+def _dot(gradients: Sequence[Array], ts: Sequence[Array]) -> float:
+    return float(sum(np.sum(g * t) for g, t in zip(gradients, ts, strict=True)))
+
+
+def _between(claimed: Array, weights: Array, curve: Curve) -> bool:
+    """Whether a claimed slope of ⟨weights, out⟩ is one for which every element has chosen a slope
+    between those of its two sides."""
+    found = closest(curve)
+    if not found.kink.any():
+        return False
+    left, right = weights * found.left.value, weights * found.right.value
+    slack = np.sum(np.abs(weights) * np.maximum(found.left.error, found.right.error))
+    low, high = np.sum(np.minimum(left, right)), np.sum(np.maximum(left, right))
+    return bool(low - slack <= claimed <= high + slack)
 
 
 def _accusation(law: str, claimed: Array, found: Slopes, verdict: _Verdict, where: str) -> Broken:
@@ -527,13 +558,16 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         return np.sum(weights * g, keepdims=True) if large else g
 
     tally.compared += 1
-    found = Samples(curve, levels=8).central()
+    samples = Samples(curve, levels=8)
+    found = samples.central()
     wrong, unclear = _off(best, found)
     if unclear.any():  # a kink nearby: closer
-        found = Samples(curve, coarse=2.0**-11, levels=12).central()
+        samples = Samples(curve, coarse=2.0**-11, levels=12)
+        found = samples.central()
         wrong, unclear = _off(best, found)
     if wrong.any():
-        wrong &= _off(best, Samples(curve, coarse=0.09, levels=16, ratio=3.0).central())[0]
+        samples = Samples(curve, coarse=0.09, levels=16, ratio=3.0)
+        wrong &= _off(best, samples.central())[0]
     if wrong.any():
         place = _worst(np.where(wrong, np.abs(best - found.value), -1.0))
         where = "⟨weights, H t⟩" if large else f"by {_named(case, place[0])}"
@@ -557,7 +591,7 @@ def _named(case: Case, flat: int) -> str:
 
 
 def _off(claimed: Array, found: Estimate) -> tuple[Array, Array]:
-    slack = 1e-12 + 1e-10 * (np.abs(claimed) + np.abs(found.value) + _largest(claimed))
+    slack = 1e-12 + 1e-10 * (np.abs(claimed) + np.abs(found.value)) + 1e-13 * _largest(claimed)
     known = np.isfinite(found.error)
     wrong = known & ~(np.abs(claimed - found.value) <= found.error + slack)
     unclear = ~(found.error <= UNCLEAR * (1.0 + np.abs(found.value) + _largest(claimed)))
@@ -786,13 +820,11 @@ def _replayed(case: OpCase, rng: np.random.Generator, tally: Tally) -> None:
         return
     graph = Graph.of(heads)
     slots = {graph.vertices[i]: i for i in range(len(graph.vertices))}
-    kept = [k for k, x in enumerate(leaves) if x in slots]
-    if not kept:
-        return
+    kept = [k for k, x in enumerate(leaves) if x in slots]  # it is constant in the others
     graph = Graph.of(heads, inputs=[leaves[k] for k in kept])
     found = graph.replay(*(xs[k] for k in kept))
     found = found if isinstance(found, tuple) else (found,)
-    there = case.at([xs[k] if k in kept else x for k, x in enumerate(case.xs)])
+    there = case.at(xs)
     for label, a, b in zip(case.labels, found, _vjp(there, u, "metamorphic"), strict=True):
         scale = np.abs(b) + _largest(b) + _terms(there) * _largest(u)
         what = partial(_gradient, label, " of a recorded backward pass that is replayed")
@@ -942,6 +974,22 @@ def _vjp_size(u: Array) -> float:
     return 1.0 + float(np.sum(np.abs(u)))
 
 
+def outside(case: Case) -> bool:
+    """Whether the point lies outside the function's domain: its result is no number there.
+
+    If its definition is finite there, the point counts as inside: the result is wrong.
+    """
+    with np.errstate(all="ignore"):
+        value = case.value(case.xs)
+        if value.dtype.kind != "f" or np.all(np.isfinite(value)):
+            return False
+        try:
+            graph = case.scalars(LARGEST_UNFOLDED) if isinstance(case, Traced) else None
+        except Exception:
+            return True  # a logarithm of a negative number, a division by zero
+    return graph is None or not np.all(np.isfinite(oracle.values(graph.output)))
+
+
 def _unfolded(case: Case) -> Any:
     """The scalar graph of a small case; None if it is too large or has none."""
     if not isinstance(case, Traced):
@@ -1025,4 +1073,4 @@ def _gradient(label: str, tail: str, at: Sequence[int]) -> str:
 
 def _number(v: Any) -> str:
     v = float(v)
-    return f"{v:.6g}" if v != round(v) or abs(v) > 1e6 else f"{v:.1f}"
+    return f"{v:.1f}" if abs(v) < 1e6 and v == round(v) else f"{v:.6g}"

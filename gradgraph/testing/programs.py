@@ -15,6 +15,7 @@ from .. import ops
 from ..draw import Draw
 from ..op import Op
 from ..ops.elementwise import Add, Divide, Exp, Maximum, Multiply, Sigmoid, Sin, Subtract, Tanh
+from ..ops.index import Getitem
 from ..ops.linalg import Matmul
 from ..ops.reduce import Max, Mean, Sum
 from ..ops.shape import Transpose
@@ -34,6 +35,8 @@ UNARY: tuple[Op, ...] = (
     Sum((-2,), True),
     Max((-1,), True),
     Exp(),
+    Getitem((("slice", None, None, -1),)),
+    Getitem((("slice", 0, 1, None),)),
 )
 BINARY: tuple[Op, ...] = (Add(), Subtract(), Multiply(), Matmul(), Maximum(), Divide())
 
@@ -88,7 +91,7 @@ class Program:
             if draw.boolean():
                 op: Op = draw.choice(UNARY)
                 steps.append((op, (draw.choice(square),)))
-                if not isinstance(op, Mean | Sum | Max):
+                if not isinstance(op, Mean | Sum | Max) and op is not UNARY[-1]:
                     square.append(place)
             else:
                 a, b = draw.choice(square), draw.integer(0, place - 1)

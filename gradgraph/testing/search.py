@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import GradgraphError, MissingExtraError
 from .case import CannotCheck, Case
-from .laws import Broken, Tally, examine
+from .laws import Broken, Tally, examine, outside
 
 SHRINKING = 10.0  # seconds that shrinking may take
 
@@ -62,9 +62,7 @@ class Search:
         """Run a trial and count it; a break is kept if it is the smallest so far."""
         self.examples += 1
         try:
-            with np.errstate(all="ignore"):
-                value = trial.case.value(trial.case.xs)
-            if value.dtype.kind == "f" and not np.all(np.isfinite(value)):
+            if outside(trial.case):
                 self.outside += 1
                 return None
             self.tally.add(trial.run())

@@ -71,8 +71,8 @@ def tensors(shape: Any = None, *, values: str = "mixed", dtype: Any = float) -> 
     Args:
         shape: a shape, a strategy of shapes, or None for `shapes()`.
         values: "normal", "positive" (0.3 to 2), "away_from_zero" (either sign), "distinct" (no
-            ties, no zeros), "tied" (−1, 0 and 1), or "mixed": distinct, normal or, in every
-            fourth array, tied.
+            ties, no zeros), "tied" (−1, 0 and 1), or "mixed": distinct, normal, in every fourth
+            array tied, in every eighth nothing but zeros.
         dtype: of the array; integers count from −3 to 3.
 
     Raises:
@@ -86,12 +86,17 @@ def tensors(shape: Any = None, *, values: str = "mixed", dtype: Any = float) -> 
     def fill(draw: Draw, found: Shape) -> Any:
         if np.dtype(dtype).kind in "iu":
             return draw.rng.integers(-3 * (np.dtype(dtype).kind == "i"), 4, found).astype(dtype)
-        kind = (
-            draw.choice(("distinct", "normal", "normal", "tied")) if values == "mixed" else values
-        )
+        if values != "mixed":
+            kind = values
+        elif draw.integer(0, 7) == 7:
+            return np.zeros(found, dtype)
+        else:
+            kind = draw.choice(("distinct", "normal", "normal", "tied"))
         return np.asarray(getattr(draw, kind)(found), dtype=dtype)
 
-    return which.flatmap(lambda found: drawn(lambda draw: fill(draw, tuple(found))))
+    made = which.flatmap(lambda found: drawn(lambda draw: fill(draw, tuple(found))))
+    made.kind = (str(shape), values, np.dtype(dtype))  # arguments of one kind may share values
+    return made
 
 
 def _is_shape(shape: Any) -> bool:

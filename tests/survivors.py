@@ -1,0 +1,56 @@
+"""Mechanical mutants that the check of their op lets live: equivalent, or noticed by a test.
+
+A reason must be a proof: the mutant computes the same for every input that the op accepts.
+"""
+
+from __future__ import annotations
+
+ONE_LONG = "the axis has length 1: its last element is its first"
+SAME_GRADIENT = "another branch computes the same, only slower or faster"
+TIMES_ZERO = "what it changes is multiplied by zero"
+SYMMETRIC = "the operation is symmetric"
+NO_SUCH_DTYPE = "floats have 2, 4 or 8 bytes, and float32 as float32 is itself"
+
+EQUIVALENT = {
+    "WindowMean.forward:3: dtype.itemsize < 4 → dtype.itemsize <= 4": NO_SUCH_DTYPE,
+    "WindowMean.forward:3: 4 → 5": NO_SUCH_DTYPE,
+    "WindowMean.forward:3: 4 → 3": NO_SUCH_DTYPE,
+    "CrossEntropy.forward:14: 0 → -1": ONE_LONG,
+    "CrossEntropy.vjp_logits:3: each[..., None] if self.reduction == 'none' else each"
+    " → each[..., None]": "a scalar broadcasts like an array of one element",
+    "Matmul.vjp_x:5: 0 → -1": ONE_LONG,
+    "Matmul.vjp_y:5: 0 → -1": ONE_LONG,
+    "Matmul.vjp_y:6: x.ndim > 2 → x.ndim >= 2": SAME_GRADIENT,
+    "Matmul.vjp_y:6: 2 → 1": SAME_GRADIENT,
+    "Matmul.vjp_y:6: 2 → 3 (again)": SAME_GRADIENT,
+    "Matmul.vjp_y:6: 2 → 1 (again)": SAME_GRADIENT,
+    "Max._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
+    " every cotangent to its argument's dtype; a count is exact in both",
+    "Max._winners:4: 2 → 3": NO_SUCH_DTYPE,
+    "Power.vjp_x:3: 1.0 → 2.0": TIMES_ZERO,
+    "Power.vjp_y:3: 1.0 → 2.0": TIMES_ZERO,
+    "Sigmoid.forward:5: x >= 0 → x > 0": "both branches give 0.5 at 0",
+    "SquaredError.forward:2: floating(Spec.of(guess), Spec.of(actual))"
+    " → floating(Spec.of(actual), Spec.of(guess))": SYMMETRIC,
+    "SquaredError.forward:3: np.subtract(guess, actual, dtype=dtype)"
+    " → np.subtract(actual, guess, dtype=dtype)": "the difference is squared",
+}
+
+_PITFALLS = "test:tests/test_pitfalls.py::"
+_ERRORS = "test:tests/test_errors.py::test_golden"
+_CUSTOM = "test:tests/test_transform.py::TestCustom"
+
+# What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
+# with its own reference.
+NOTICED_BY = {
+    "WindowMean.forward": _PITFALLS + "test_half_precision_is_summed_in_single",
+    "_binomial": _PITFALLS + "test_blurring_weighs_like_binomial_coefficients",
+    "CrossEntropy.forward": _ERRORS,
+    "Custom.forward": _CUSTOM,
+    "Custom.pulls": _CUSTOM,
+    "Custom.pushes": _CUSTOM,
+    "Custom.vjp_xs": _CUSTOM,
+    "Custom.jvp_xs": _CUSTOM,
+    "Mask.forward": _PITFALLS + "test_relu_of_infinity",
+    "Max._winners": "test:tests/test_pitfalls.py",
+}
