@@ -28,12 +28,16 @@ class Mode:
         capture: whether every op is recorded, tracked or not (for replay and compile).
         scope: dotted path of the open scopes, e.g. `"net.features.conv1"`.
         origin: the forward vertex and the rule (`"vjp_x"`) on whose behalf a sweep computes.
+        debug: who watches ops and sweeps for values that are not finite (see `debug.py`), or None.
+        line: the user's line that applies the op; kept by vertices that are made while debugging.
     """
 
     record: bool = True
     capture: bool = False
     scope: str = ""
     origin: tuple[Any, str] | None = None
+    debug: Any = None
+    line: str = ""
 
 
 class _Layer:
@@ -300,5 +304,5 @@ def computing_for(vertex: Any, rule: str) -> switch:
 
     Everything is captured: what the rule asks about its operands belongs to the graph too.
     """
-    origin = (vertex, rule)
-    return switch(lambda mode: replace(mode, capture=True, origin=origin, scope=vertex.scope))
+    place = {"origin": (vertex, rule), "scope": vertex.scope, "line": vertex.line}
+    return switch(lambda mode: replace(mode, capture=True, **place))
