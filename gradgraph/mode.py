@@ -41,7 +41,7 @@ class Mode:
 
 
 class _Layer:
-    """One `with` block, in a context where some block belongs to a generator.
+    """One `with` block, in a context where some block belongs to a generator or debugs.
 
     The block of a generator counts while the generator runs, and lies above every block that its
     consumer opened while it was suspended, although those were opened later.
@@ -145,10 +145,10 @@ class switch:  # noqa: N801
     def __enter__(self) -> switch:
         outer = MODE.get()
         frame = _generator(sys._getframe(1))
-        state: Mode | _Layer
-        if frame is None and outer.__class__ is Mode:
-            key: object = (state := self._change(outer))
-        else:
+        plain = frame is None and outer.__class__ is Mode
+        state: Any = self._change(outer) if plain else outer
+        key: object = state
+        if not plain or state.debug:  # ops look for `debug` only where the mode is no plain one
             key = object()
             beneath = outer.running() if isinstance(outer, _Layer) else ()
             if frame is not None:

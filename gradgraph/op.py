@@ -185,8 +185,8 @@ class Op:
         mode = MODE.get()
         if mode.__class__ is not Mode:
             mode = mode.resolve()
-        if mode.debug:
-            return mode.debug.apply(self, args)
+            if mode.debug:
+                return mode.debug.apply(self, args)
         if len(args) != len(self.args) and not (self.variadic and len(args) >= len(self.args) - 1):
             raise TypeError(
                 f"{self.name} takes ({', '.join(self.args)}), but was given {len(args)} arguments"
@@ -340,8 +340,8 @@ def apply1(self: Any, x: Any) -> Any:
     mode = MODE.get()
     if mode.__class__ is not Mode:
         mode = mode.resolve()
-    if mode.debug:
-        return mode.debug.apply(self, (x,))
+        if mode.debug:
+            return mode.debug.apply(self, (x,))
     try:
         data = self.forward(x._data)
     except Exception as error:
@@ -364,8 +364,8 @@ def apply2(self: Any, x: Any, y: Any) -> Any:
     mode = MODE.get()
     if mode.__class__ is not Mode:
         mode = mode.resolve()
-    if mode.debug:
-        return mode.debug.apply(self, (x, y))
+        if mode.debug:
+            return mode.debug.apply(self, (x, y))
     try:
         data = self.forward(x._data, y._data)
     except Exception as error:
