@@ -226,8 +226,8 @@ def _vertex(op: Any, args: Sequence[Any], out: Any) -> Vertex:
     if isinstance(first, Vertex) and first.op is not None:
         return first.inputs[0] if isinstance(out, tuple) else first
     inputs = tuple(a if isinstance(a, Vertex) else leaf(op.vertex, np.asarray(a)) for a in args)
-    parts = tuple(getattr(part, "_data", part) for part in out) if out is not first else None
-    data = np.asarray(getattr(out, "_data", out)) if parts is None else parts
+    parts = tuple(_parts(out))
+    data = parts if isinstance(out, tuple) else parts[0]
     vertex: Vertex = make(op.vertex, data, op, inputs, (), 0, False, current())
     return vertex
 
@@ -294,7 +294,8 @@ def _error(
     error = NonFiniteError(f"{name}({label})" if label else name, problem, fix)
     error.vertex, error.rule, error.stats = vertex, rule, _stats(given)
     error.scope, error.line = vertex.scope, vertex.line or line or error.line
-    error.draw = lambda: _draw(heads, vertex, f"{rule} made {kinds}")
+    words = f"made {kinds}" if rule == "forward" else f"{rule} made {kinds}"
+    error.draw = lambda: _draw(heads, vertex, words)
     return error
 
 

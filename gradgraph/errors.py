@@ -136,6 +136,11 @@ class NonFiniteError(GradgraphError, FloatingPointError):
             lines.append(f"picture: {self.picture}")
         return "\n  ".join(lines)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process gets: the message, without the graph."""
+        told = {k: v for k, v in vars(self).items() if k not in ("vertex", "draw")}
+        return type(self), self.args, told | {"picture": self.picture}
+
 
 class OpDefinitionError(GradgraphError, TypeError):
     """An Op class that lacks a rule; raised when the class is defined."""
