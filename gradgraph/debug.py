@@ -291,7 +291,8 @@ def _error(
     fix = _FIX_SUM if rule == "sum" else _FIXES.get(op.name, _USUAL)
     if not (vertex.line or line):
         fix += " Run the forward pass inside gg.debug(), too, to learn which line applied it."
-    error = NonFiniteError(f"{name}({label})" if label else name, problem, fix)
+    shown = f"{name}({label})" if label and label != name else name
+    error = NonFiniteError(shown, problem, fix)
     error.vertex, error.rule, error.stats = vertex, rule, _stats(given)
     error.scope, error.line = vertex.scope, vertex.line or line or error.line
     words = f"made {kinds}" if rule == "forward" else f"{rule} made {kinds}"

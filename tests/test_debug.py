@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -17,7 +18,9 @@ from gradgraph import nn, optim, viz
 from gradgraph.mode import current
 from gradgraph.viz import engine, theme
 
-any_engine = pytest.mark.skipif(engine.find(None) is None, reason="no layout engine here")
+any_engine = pytest.mark.skipif(
+    not (engine._port() or shutil.which("dot")), reason="no layout engine here"
+)
 
 
 def here():
@@ -84,11 +87,9 @@ def test_an_operand_in_the_statistics():
 
 
 def test_each_operand_of_many():
-    error = fault(lambda x: gg.log(gg.concat([x, x * 0.0])), tensor(1.0))
-    assert error.op == "log"
-    with gg.debug():
-        joined = gg.concat([tensor(1.0), tensor(2.0)])
-    assert gg.grad(lambda v: gg.concat([v, joined]).sum())(np.ones(1)).tolist() == [1]
+    bad = gg.custom(lambda x, y: x / y, vjp=lambda g, out, x, y: (g / y, -g * out / y))
+    error = fault(bad, tensor(1.0), tensor(0.0))
+    assert [(stat.name, stat.zeros) for stat in error.stats] == [("xs[0]", 0), ("xs[1]", 1)]
 
 
 class Ratio(nn.Module):
@@ -190,12 +191,12 @@ def test_the_operand_whose_rule_is_wrong():
 def test_one_operand_twice_names_the_right_rule():
     bad = gg.custom(
         lambda x, y: x + y,
-        vjp=(lambda g, out, x, y: g, lambda g, out, x, y: g / (x - y)),
+        vjp=lambda g, out, x, y: (g, g / (x - y)),
         name="bad",
     )
     x = tensor(1.0)
     error = fault(lambda: bad(x, x).sum().backward())
-    assert (error.op, error.rule) == ("bad", "vjp_y")
+    assert (error.op, error.rule) == ("bad", "vjp_xs[1]")
 
 
 @pytest.mark.parametrize("scale", [1e308, -1e308])
@@ -281,12 +282,12 @@ def test_a_graph_from_outside_is_examined_by_the_sweep():
     x = tensor(0.0, 1.0)
     with np.errstate(all="ignore"):
         loss = gg.log(x).sum()
+    places = []
     with gg.debug(), pytest.raises(gg.NonFiniteError) as caught:
-        line = here()
-        loss.backward()  # noqa: E702
+        (places.append(here()), loss.backward())
     error = caught.value
     assert (error.op, error.rule, error.vertex) == ("log", "forward", loss.inputs[0])
-    assert error.line == line  # of the sweep: the line that applied the op was not kept
+    assert error.line == places[0]  # of the sweep: the line that applied the op was not kept
     assert "Run the forward pass inside gg.debug()" in error.fix
 
 
@@ -345,7 +346,7 @@ def test_a_training_step_is_the_same_bit_for_bit():
 )
 def test_derivatives_are_the_same_bit_for_bit(derivative):
     def f(x):
-        return gg.tanh(x) * x + gg.concat([x[1:], x[:1]]) / 3.0 + gg.max(x) * gg.logsumexp(x)
+        return gg.tanh(x) * x + gg.concatenate([x[1:], x[:1]]) / 3.0 + gg.max(x) * gg.softmax(x)
 
     x = np.array([0.3, -1.7, 2.2])
     with gg.debug():
@@ -361,7 +362,7 @@ def test_lines_are_kept_inside_only():
     outside = x * 2.0
     with gg.debug():
         line, inside = here(), x * 2.0
-        both = (here(), gg.concat([x, x]))
+        both = (here(), gg.concatenate([x, x]))
         made = gg.Tensor([1.0])
     assert (outside.line, inside.line, made.line, (x * 2.0).line) == ("", line, "", "")
     assert both[0] == both[1].line
