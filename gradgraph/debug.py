@@ -7,7 +7,8 @@ that is not finite if everything it was given is; one that passes on what it rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, overload
 
@@ -114,7 +115,7 @@ class Watch:
 
     def apply(self, op: Any, args: Sequence[Any]) -> Any:
         """The op's result, examined."""
-        with _unwatched(user_line()):
+        with unwatched(user_line()):
             out = op(*args)
             if not _finite(out) and all(map(_finite, args)):
                 v = _vertex(op, args, out)
@@ -137,7 +138,7 @@ class Watch:
             grads: dict[Vertex, Any], owned: set[Vertex], v: Vertex, g: Any, record: bool, rows: int
         ) -> None:
             op: Any = v.op
-            with _unwatched():
+            with unwatched():
                 step(grads, owned, v, g, record, rows)
                 for x in dict.fromkeys(v.inputs):
                     if _finite(grads.get(x)):
@@ -164,7 +165,7 @@ class Watch:
         _examine_values(order)
 
         def watched(v: Vertex, arriving: list[Any], record: bool) -> Any:
-            with _unwatched():
+            with unwatched():
                 tangent = step(v, arriving, record)
                 if not _finite(tangent) and _finite((*arriving, *_values(v))):
                     tangents = {
@@ -180,20 +181,15 @@ class Watch:
 _WATCH = Watch()
 
 
-class _unwatched:  # noqa: N801
-    """Context manager for the work itself: not watched, and without numpy's warnings."""
+@contextmanager
+def unwatched(line: str = "") -> Iterator[None]:
+    """Context manager or decorator for the work itself: not watched, without numpy's warnings.
 
-    def __init__(self, line: str = "") -> None:
-        self._mode = switch(lambda mode: replace(mode, debug=None, line=line))
-        self._numpy = np.errstate(all="ignore")
-
-    def __enter__(self) -> None:
-        self._mode.__enter__()
-        self._numpy.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self._numpy.__exit__(*error)
-        self._mode.__exit__(*error)
+    Args:
+        line: the user's, for the vertices that are made inside.
+    """
+    with switch(lambda mode: replace(mode, debug=None, line=line)), np.errstate(all="ignore"):
+        yield
 
 
 def _finite(value: Any) -> bool:
@@ -301,7 +297,7 @@ def _error(
 
 
 def _draw(heads: Sequence[Vertex], vertex: Vertex, words: str) -> Any:
-    with _unwatched():
+    with unwatched():
         return render(Graph.of(heads), {vertex: words})
 
 

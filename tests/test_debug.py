@@ -473,6 +473,14 @@ def test_a_leaf_in_the_picture():
     assert "sum made inf" in words
 
 
+def test_a_gradient_flow_is_drawn_as_it_is():
+    x = tensor(0.0, 4.0)
+    with gg.debug():
+        seen = viz.flow(gg.sqrt(x).sum())
+        assert gg.sqrt(x).line
+    assert seen.norms[x] == np.inf
+
+
 def test_without_a_picture_there_is_the_message(monkeypatch):
     error = fault(gg.log, tensor(0.0))
 
