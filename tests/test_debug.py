@@ -308,6 +308,38 @@ def test_what_passes_on_a_value_is_not_accused():
     assert nan.grad.data.tolist() == [2, 2]
 
 
+def test_a_sum_with_a_value_that_was_passed_on_is_not_accused():
+    x = tensor(1.0)
+    inf = gg.Tensor([np.inf])
+    with gg.debug():
+        (x * 2.0 + x * inf).sum().backward()
+        _, pull = gg.vjp(lambda v: ((y := v * 2.0), y * 3.0), np.ones(1))
+        assert pull(np.array([np.inf]), np.ones(1)) == np.inf
+    assert x.grad.data == np.inf
+
+
+def test_an_infinity_inside_a_rule_is_not_its_result():
+    def slope(g, out, x):
+        return gg.where(x > 0, g / x, 0.0 * g)
+
+    safe = gg.custom(lambda x: np.log(np.maximum(x, 1.0)), vjp=slope, name="safe")
+    x = tensor(0.0, 2.0)
+    with gg.debug():
+        safe(x).sum().backward(create_graph=True)
+        first = x.grad
+        assert first.data.tolist() == [0, 0.5]
+        first.sum().backward()
+
+
+def test_a_graph_from_outside_that_passes_on_a_value_is_not_accused():
+    x = tensor(np.nan)
+    loss = gg.exp(x * 2.0).sum()
+    with gg.debug():
+        loss.backward()
+        gg.jvp(lambda v: v * x, np.ones(1), np.ones(1))
+    assert np.isnan(x.grad.data)
+
+
 def test_a_later_op_is_accused_although_another_value_was_passed_on():
     x = tensor(0.0, name="x")
     inf = gg.Tensor([np.inf])

@@ -859,9 +859,16 @@ def test_a_marked_card_is_red_and_says_why():
 
 
 @pytest.mark.parametrize("budget", [3, 4, 6, 9, 150])
-@pytest.mark.parametrize("which", ["conv1", "relu1", "fc1", "loss", "x", "features.conv2.w"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        *("conv1", "relu1", "fc1", "loss", "x", "features.conv2.w", "classifier.fc1.b"),
+        *("product", "labels"),
+    ],
+)
 def test_a_marked_tensor_keeps_its_card(which, budget):
     loss, named = network()
+    named |= {"product": named["fc1"].inputs[0], "labels": loss.inputs[1]}
     graph = Graph.of(loss)
     v = next((u for u in graph.vertices if u.name == which), named.get(which))
     view = transform.readable(View.of(graph, {v: "here"}), budget)
@@ -886,10 +893,21 @@ def test_a_marked_op_in_a_long_chain():
     assert view.graph.vertices[view.cards[2].main] is middle
 
 
+def test_a_marked_output_of_several_has_its_card():
+    x = gg.Tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+    first, second = _Halves()(x)
+    view = transform.readable(View.of(Graph.of(first * second), {second: "here"}))
+    (card,) = [card for card in view.cards if view.words(card)]
+    assert card.slots == (card.main,)
+    assert view.graph.vertices[card.main] is second
+
+
+@any_engine
 def test_a_marked_constant_has_room_for_words():
     x = gg.Tensor([1.0], requires_grad=True)
     y = x * 3.0
-    assert "why three" in viz.draw(y, marks={y.inputs[1]: "why three"}).dot
+    (words,) = cards_in_red(viz.draw(y, marks={y.inputs[1]: "why three"}))
+    assert "why three" in words
 
 
 @any_engine
