@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,6 +22,12 @@ from gradgraph.viz import engine, theme
 any_engine = pytest.mark.skipif(
     not (engine._port() or shutil.which("dot")), reason="no layout engine here"
 )
+
+
+@pytest.fixture(autouse=True)
+def pictures_go(monkeypatch, tmp_path):
+    """The folders of pictures lie where pytest tidies up."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 def here():
