@@ -10,6 +10,7 @@ Tensor([1., 0.])
 from typing import TYPE_CHECKING, Any
 
 from . import ops
+from .debug import debug
 from .errors import (
     DomainError,
     DTypeError,
@@ -18,6 +19,7 @@ from .errors import (
     IndexingError,
     MissingExtraError,
     MutationError,
+    NonFiniteError,
     OpDefinitionError,
     ShapeError,
 )
@@ -44,6 +46,7 @@ __all__ = [
     "IndexingError",
     "MissingExtraError",
     "MutationError",
+    "NonFiniteError",
     "Op",
     "OpDefinitionError",
     "ShapeError",
@@ -51,6 +54,7 @@ __all__ = [
     "Tensor",
     "asarray",
     "capture",
+    "debug",
     "enable_grad",
     "grad",
     "hessian",

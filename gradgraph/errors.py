@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from .mode import current
 
@@ -87,6 +92,54 @@ class GradError(GradgraphError, RuntimeError):
 
 class MutationError(GradgraphError, RuntimeError):
     """State was changed by `assign` between the forward computation and the sweep."""
+
+
+class NonFiniteError(GradgraphError, FloatingPointError):
+    """An op made a NaN or an infinity out of finite numbers; raised inside `gradgraph.debug`.
+
+    The message also has the statistics of what the op was given, and the path of a picture.
+
+    Attributes:
+        vertex: the vertex of the op (made for the purpose if the op was not recorded), or the one
+            whose cotangents add up to no finite number.
+        rule: what made the value: "forward", a rule such as "vjp_x" of the reverse sweep, "sum" of
+            the cotangents that arrive at the vertex, or "jvp" in the forward sweep.
+        stats: of each array that it was given.
+    """
+
+    vertex: Any = None
+    rule: str = "forward"
+    stats: tuple[Any, ...] = ()
+    draw: Callable[[], Any] | None = None
+
+    def drawing(self) -> Any:
+        """A drawing of the graph with the vertex in red; None for an error made by hand."""
+        return self.draw and self.draw()
+
+    @cached_property
+    def picture(self) -> str:
+        """Path of an SVG of the drawing, in a new temporary folder; empty if it cannot be drawn.
+
+        It is drawn when it, or the message, is first asked for.
+        """
+        from tempfile import mkdtemp
+
+        with suppress(Exception):
+            drawing = self.drawing()
+            if drawing is not None and drawing.svg:  # no folder without a picture
+                return str(drawing.save(Path(mkdtemp(prefix="gradgraph-"), "graph.svg")))
+        return ""
+
+    def __str__(self) -> str:
+        lines = [super().__str__(), *map(str, self.stats)]
+        if self.picture:
+            lines.append(f"picture: {self.picture}")
+        return "\n  ".join(lines)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process gets: the message, without the graph."""
+        told = {k: v for k, v in vars(self).items() if k not in ("vertex", "draw")}
+        return type(self), self.args, told | {"picture": self.picture}
 
 
 class OpDefinitionError(GradgraphError, TypeError):

@@ -28,16 +28,20 @@ class Mode:
         capture: whether every op is recorded, tracked or not (for replay and compile).
         scope: dotted path of the open scopes, e.g. `"net.features.conv1"`.
         origin: the forward vertex and the rule (`"vjp_x"`) on whose behalf a sweep computes.
+        debug: who watches ops and sweeps for values that are not finite (see `debug.py`), or None.
+        line: the user's line that applies the op; kept by vertices that are made while debugging.
     """
 
     record: bool = True
     capture: bool = False
     scope: str = ""
     origin: tuple[Any, str] | None = None
+    debug: Any = None
+    line: str = ""
 
 
 class _Layer:
-    """One `with` block, in a context where some block belongs to a generator.
+    """One `with` block, in a context where some block belongs to a generator or debugs.
 
     The block of a generator counts while the generator runs, and lies above every block that its
     consumer opened while it was suspended, although those were opened later.
@@ -141,10 +145,10 @@ class switch:  # noqa: N801
     def __enter__(self) -> switch:
         outer = MODE.get()
         frame = _generator(sys._getframe(1))
-        state: Mode | _Layer
-        if frame is None and outer.__class__ is Mode:
-            key: object = (state := self._change(outer))
-        else:
+        plain = frame is None and outer.__class__ is Mode
+        state: Any = self._change(outer) if plain else outer
+        key: object = state
+        if not plain or state.debug:  # ops look for `debug` only where the mode is no plain one
             key = object()
             beneath = outer.running() if isinstance(outer, _Layer) else ()
             if frame is not None:
@@ -300,5 +304,5 @@ def computing_for(vertex: Any, rule: str) -> switch:
 
     Everything is captured: what the rule asks about its operands belongs to the graph too.
     """
-    origin = (vertex, rule)
-    return switch(lambda mode: replace(mode, capture=True, origin=origin, scope=vertex.scope))
+    place = {"origin": (vertex, rule), "scope": vertex.scope, "line": vertex.line}
+    return switch(lambda mode: replace(mode, capture=True, **place))

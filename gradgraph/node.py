@@ -72,6 +72,14 @@ class Vertex:
         return self._mode.scope
 
     @property
+    def line(self) -> str:
+        """`file.py:41` where the user applied its op inside `gradgraph.debug`; empty elsewhere.
+
+        A vertex of a backward pass has the line of the forward vertex that it was made for.
+        """
+        return self._mode.line
+
+    @property
     def origin(self) -> tuple[Vertex, str] | None:
         """For a vertex of a backward pass: the forward vertex and the rule it was made for."""
         return self._mode.origin

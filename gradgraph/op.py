@@ -182,6 +182,11 @@ class Op:
     def __call__(self, *args: Any) -> Any:
         """Apply the op: arrays give an array, any tensor among them gives a tensor."""
         kind = self.vertex
+        mode = MODE.get()
+        if mode.__class__ is not Mode:
+            mode = mode.resolve()
+            if mode.debug:
+                return mode.debug.apply(self, args)
         if len(args) != len(self.args) and not (self.variadic and len(args) >= len(self.args) - 1):
             raise TypeError(
                 f"{self.name} takes ({', '.join(self.args)}), but was given {len(args)} arguments"
@@ -192,9 +197,6 @@ class Op:
             if self.outputs == 1:
                 return data
             return data[: self.outputs - self.hidden]
-        mode = MODE.get()
-        if mode.__class__ is not Mode:
-            mode = mode.resolve()
         tracked = mode.record and any(
             getattr(a, "requires_grad", False) and self.vjps[min(i, len(self.args) - 1)] is not None
             for i, a in enumerate(args)
@@ -335,15 +337,17 @@ def apply1(self: Any, x: Any) -> Any:
     kind = self.vertex
     if x.__class__ is not kind:
         return Op.__call__(self, x)
+    mode = MODE.get()
+    if mode.__class__ is not Mode:
+        mode = mode.resolve()
+        if mode.debug:
+            return mode.debug.apply(self, (x,))
     try:
         data = self.forward(x._data)
     except Exception as error:
         raise self._explain(error, (x._data,)) from None
     if data.__class__ is not ndarray:
         data = np.asarray(data)
-    mode = MODE.get()
-    if mode.__class__ is not Mode:
-        mode = mode.resolve()
     if (x.requires_grad and mode.record) or mode.capture:
         return make(kind, data, self, (x,), (), x.version, x.requires_grad and mode.record, mode)
     return make(kind, data, None, (), (), 0, False, mode)
@@ -357,15 +361,17 @@ def apply2(self: Any, x: Any, y: Any) -> Any:
             y = leaf(kind, y)
         else:
             return Op.__call__(self, x, y)
+    mode = MODE.get()
+    if mode.__class__ is not Mode:
+        mode = mode.resolve()
+        if mode.debug:
+            return mode.debug.apply(self, (x, y))
     try:
         data = self.forward(x._data, y._data)
     except Exception as error:
         raise self._explain(error, (x._data, y._data)) from None
     if data.__class__ is not ndarray:
         data = np.asarray(data)
-    mode = MODE.get()
-    if mode.__class__ is not Mode:
-        mode = mode.resolve()
     tracked = (x.requires_grad or y.requires_grad) and mode.record
     if tracked or mode.capture:
         return make(kind, data, self, (x, y), (), x.version + y.version, tracked, mode)

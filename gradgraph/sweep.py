@@ -18,7 +18,7 @@ import numpy as np
 
 from . import ops
 from .errors import DTypeError, GradError, MutationError
-from .mode import computing_for
+from .mode import computing_for, current
 from .node import Vertex
 from .op import Part, Saved
 from .ops.elementwise import ALIAS
@@ -83,7 +83,9 @@ def pull(
     for v, seed in seeds:
         if v in grads:
             _collect(grads, owned, v, seed, record)
-    general = record or rows
+    debug = current().debug
+    step = debug.reverse(order, grads, _pull_one) if debug else _pull_one
+    general = record or rows or debug
     for v in reversed(order):
         op = v.op
         if op is None or (op is ALIAS and v in ends):
@@ -95,7 +97,7 @@ def pull(
         if general or not op.plain:
             if v._seen != sum(x.version for x in inputs):
                 raise _mutated(v)
-            _pull_one(grads, owned, v, g, record, rows)
+            step(grads, owned, v, g, record, rows)
         elif op.plain == 2:  # the next step of the loop, written out: it is most of a small graph
             x, y = inputs
             if v._seen != x.version + y.version:
@@ -274,6 +276,9 @@ def push(
         MutationError: if `assign` changed an input after the forward computation.
     """
     tangents: dict[Vertex, Any] = dict(seeds)
+    debug = current().debug
+    step = debug.forward(order, _push_one) if debug else _push_one
+    general = record or debug
     for v in order:
         op = v.op
         if op is None or v in tangents:
@@ -282,25 +287,31 @@ def push(
         arriving = [tangents.get(x) for x in inputs]
         if v._seen != (inputs[0].version if len(inputs) == 1 else sum(x.version for x in inputs)):
             raise _mutated(v)
-        if record:
-            with computing_for(v, "jvp"):
-                terms = op.pushes(arriving, _whole(v), inputs, Saved.all(v))
-                tangents[v] = _total(_sound(v, terms), v._data)
+        if general or not op.plain:
+            tangents[v] = step(v, arriving, record)
             continue
         args = [x._data for x in inputs]
-        if op.plain:
-            out = v._data
-            total: Any = None
-            for t, rule in zip(arriving, op.jvps):  # noqa: B905  (speed)
-                if t is not None:
-                    term = rule(op, t, out, *args)
-                    total = term if total is None else total + term
-            tangents[v] = total if _fits(total, out) else _total([total], out)
-        else:
-            guarded = op.guarded([tuple(arriving), v._data, tuple(args), tuple(v.saved)])
-            terms = [getattr(t, "_data", t) for t in op.pushes(*guarded)]
-            tangents[v] = _total(_sound(v, terms), v._data)
+        out = v._data
+        total: Any = None
+        for t, rule in zip(arriving, op.jvps):  # noqa: B905  (speed)
+            if t is not None:
+                term = rule(op, t, out, *args)
+                total = term if total is None else total + term
+        tangents[v] = total if _fits(total, out) else _total([total], out)
     return tangents
+
+
+def _push_one(v: Vertex, arriving: list[Any], record: bool) -> Any:
+    """The general step of `push`: the tangent of v from those of its inputs (None for zero)."""
+    op: Any = v.op
+    if record:
+        with computing_for(v, "jvp"):
+            terms = op.pushes(arriving, _whole(v), v.inputs, Saved.all(v))
+            return _total(_sound(v, terms), v._data)
+    args = tuple(x._data for x in v.inputs)
+    guarded = op.guarded([tuple(arriving), v._data, args, tuple(v.saved)])
+    terms = [getattr(t, "_data", t) for t in op.pushes(*guarded)]
+    return _total(_sound(v, terms), v._data)
 
 
 def _sound(v: Vertex, terms: list[Any]) -> list[Any]:

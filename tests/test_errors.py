@@ -331,6 +331,7 @@ def test_no_user_frame_no_line(monkeypatch):
         (gg.IndexingError, IndexError),
         (gg.GradError, RuntimeError),
         (gg.MutationError, RuntimeError),
+        (gg.NonFiniteError, FloatingPointError),
         (gg.OpDefinitionError, TypeError),
         (gg.MissingExtraError, ImportError),
     ],

@@ -827,3 +827,129 @@ def test_every_module_and_public_function_is_documented():
     for file in Path(viz.__file__).parent.glob("*.py"):
         module = "gradgraph.viz" if file.stem == "__init__" else f"gradgraph.viz.{file.stem}"
         assert importlib.import_module(module).__doc__, file
+
+
+# Marks
+
+
+def cards_in_red(drawing):
+    """The words on the cards whose header is red."""
+    return [
+        words_in(g)
+        for g in groups(drawing, "node")
+        if any(p.get("class") == "f-alarm" for p in g.iter(f"{SPACE}polygon"))
+    ]
+
+
+@any_engine
+def test_a_marked_card_is_red_and_says_why():
+    loss, named = network()
+    drawing = viz.draw(loss, marks={named["relu1"]: "too small"})
+    assert cards_in_red(viz.draw(loss)) == []
+    (words,) = cards_in_red(drawing)
+    assert words.startswith("relu1")
+    assert "too small" in words
+    (card,) = [g for g in groups(drawing, "node") if "too small" in words_in(g)]
+    assert "too small" in card.get("aria-label")
+    assert "marked: relu1: too small" in drawing.svg
+    dark = theme.COLOURS["alarm"][1]
+    assert f".f-alarm{{fill:{dark}}}" in drawing.svg
+    assert drawing.dot == viz.draw(loss, marks={named["relu1"]: "too small"}).dot
+    assert viz.draw(loss, marks={}).dot == viz.draw(loss).dot
+
+
+@pytest.mark.parametrize("budget", [3, 4, 6, 9, 150])
+@pytest.mark.parametrize(
+    "which",
+    [
+        *("conv1", "relu1", "fc1", "loss", "x", "features.conv2.w", "classifier.fc1.b"),
+        *("product", "labels"),
+    ],
+)
+def test_a_marked_tensor_keeps_its_card(which, budget):
+    loss, named = network()
+    named |= {"product": named["fc1"].inputs[0], "labels": loss.inputs[1]}
+    graph = Graph.of(loss)
+    v = next((u for u in graph.vertices if u.name == which), named.get(which))
+    view = transform.readable(View.of(graph, {v: "here"}), budget)
+    (card,) = [card for card in view.cards if view.words(card)]
+    assert view.graph.vertices[card.main] is v
+    assert card.kind != "fold"
+    ops = [slot for slot in card.slots if slot in view.steps]
+    assert ops == ([card.main] if v.op is not None else [])  # nothing was merged into it
+    assert len(view.cards) <= max(budget, 3)
+    assert sorted(s for c in view.cards for s in c.slots) == list(range(len(graph.vertices)))
+
+
+def test_a_marked_op_in_a_long_chain():
+    y = gg.Tensor([1.0], requires_grad=True)
+    for i in range(300):
+        y = gg.tanh(y)
+        if i == 150:
+            middle = y
+    view = transform.readable(View.of(Graph.of(y), {middle: "here"}), 20)
+    assert [card.kind for card in view.cards] == ["op", "fold", "op", "fold"]
+    assert [bool(view.words(card)) for card in view.cards] == [False, False, True, False]
+    assert view.graph.vertices[view.cards[2].main] is middle
+
+
+def test_a_marked_output_of_several_has_its_card():
+    x = gg.Tensor([1.0, 2.0, 3.0, 4.0], requires_grad=True)
+    first, second = _Halves()(x)
+    view = transform.readable(View.of(Graph.of(first * second), {second: "here"}))
+    (card,) = [card for card in view.cards if view.words(card)]
+    assert card.slots == (card.main,)
+    assert view.graph.vertices[card.main] is second
+
+
+@any_engine
+def test_a_marked_constant_has_room_for_words():
+    x = gg.Tensor([1.0], requires_grad=True)
+    y = x * 3.0
+    (words,) = cards_in_red(viz.draw(y, marks={y.inputs[1]: "why three"}))
+    assert "why three" in words
+
+
+@any_engine
+def test_too_many_marks_are_carried_by_the_folded_card():
+    y = gg.Tensor([1.0], requires_grad=True)
+    marks = {}
+    for i in range(30):
+        y = gg.tanh(y)
+        marks[y] = f"number {i}"
+    drawing = viz.draw(y, marks=marks, budget=9)
+    red = cards_in_red(drawing)
+    assert 1 <= len(red) <= 9
+    assert "number 0" in red[0]
+
+
+@any_engine
+def test_marks_survive_a_coarser_drawing(monkeypatch):
+    loss, named = network()
+    drawing = viz.draw(loss, marks={named["relu1"]: "here"}, budget=40)
+    layout, calls = engine.layout, []
+
+    def slow(dot, *args):
+        calls.append(dot)
+        if len(calls) < 2:
+            raise engine.EngineTimeout("viz", "it took too long")
+        return layout(dot, *args)
+
+    monkeypatch.setattr(engine, "layout", slow)
+    assert "here" in cards_in_red(drawing)[0]
+    assert "drawn coarser" in drawing.svg
+
+
+def test_marks_of_another_graph_are_refused():
+    loss, _ = network()
+    with pytest.raises(GradError, match="the marked other is not part of the graph"):
+        viz.draw(loss, marks={gg.Tensor(1.0, name="other"): "here"})
+
+
+@pytest.mark.parametrize("marks", ["here", [1], 3])
+def test_marks_are_a_mapping_to_words(marks):
+    loss, _ = network()
+    with pytest.raises(gg.DTypeError, match="marks is"):
+        viz.draw(loss, marks=marks)
+    with pytest.raises(gg.DTypeError, match="marks is"):
+        viz.draw(loss, marks={loss: 3})

@@ -56,6 +56,7 @@ def write(view: View, flow: Flow | None = None, title: str | None = None) -> Pic
     lines = [
         line
         for line in (
+            story.marks_line(view),
             story.facts_line(view, known, "loss" if flow else "result"),
             story.gradient_line(view, known),
             story.folding_line(view),
@@ -175,16 +176,18 @@ def _port(card: Card, port: str, side: str) -> str:
 
 def _card(view: View, card: Card, known: dict[int, Facts], flows: bool) -> str:
     facts = known[card.id]
-    head = theme.header(card.style)
+    marked = bool(view.words(card))
+    head = theme.colour("alarm") if marked else theme.header(card.style)
+    on = "card" if marked else "on-header"
     spec = story.shape(story.result(view, card))
     rows = [
         _row(
             _cell(
-                _text(card.title or "unnamed", 13, "on-header", bold=True, limit=28),
+                _text(card.title or "unnamed", 13, on, bold=True, limit=28),
                 align="LEFT", bgcolor=head, port="x", width=LANE,
             ),
             _cell(
-                _text(card.detail, 10, "on-header", limit=34) + SLACK,
+                _text(card.detail, 10, on, limit=34) + SLACK,
                 align="RIGHT", bgcolor=head, port="dx", width=LANE,
             ),
         ),
@@ -204,8 +207,9 @@ def _card(view: View, card: Card, known: dict[int, Facts], flows: bool) -> str:
         )
     )
     return _table(
-        rows, bgcolor=theme.colour("card"), border=1, cellpadding=4, color=head, cellspacing=0
-    )
+        rows, bgcolor=theme.colour("card"), border=2 if marked else 1, cellpadding=4, color=head,
+        cellspacing=0,
+    )  # fmt: skip
 
 
 def _body(view: View, card: Card, facts: Facts, flows: bool) -> list[str]:

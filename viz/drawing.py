@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,10 @@ class Drawing:
         budget: int,
         engine: str | None,
         timeout: float,
+        marks: Mapping[Vertex, str] | None = None,
     ) -> None:
         self._graph = graph
+        self._marks = dict(marks or {})
         self._flow = flow
         self._title = title
         self._budget = budget
@@ -87,7 +89,7 @@ class Drawing:
         return write_whole(path, self.svg if suffix == ".svg" else self.dot)
 
     def _plan(self, budget: int, note: str = "") -> Picture:
-        view = readable(View.of(self._graph), budget)
+        view = readable(View.of(self._graph, self._marks), budget)
         return write(view.with_cards([], note), self._flow, self._title)
 
     def _repr_svg_(self) -> str:
@@ -108,6 +110,7 @@ class Drawing:
 def draw(
     target: Vertex | Graph | Iterable[Any],
     *,
+    marks: Mapping[Vertex, str] | None = None,
     flow: bool | Flow | None = None,
     title: str | None = None,
     budget: int = BUDGET,
@@ -123,6 +126,8 @@ def draw(
 
     Args:
         target: a tensor, several tensors, or a `Graph`.
+        marks: a few words about some tensors of the graph, whose cards are drawn in red. They are
+            not folded, or if they are very many, the cards that stand for them show the words.
         flow: True to sweep back from the target (one tensor with one element) and draw the
             gradient's norms; or a `Flow` that was computed before.
         title: heading of the picture.
@@ -131,7 +136,8 @@ def draw(
         timeout: seconds that a layout may take before the graph is drawn coarser.
 
     Raises:
-        GradError: if `flow` is True and there is no gradient, or `flow` is of another graph.
+        GradError: if `flow` is True and there is no gradient, or `flow` is of another graph, or a
+            marked tensor is not part of the graph.
         DomainError: if the budget is below 1, or the timeout is not positive.
         DTypeError: if an option has the wrong type.
 
@@ -158,6 +164,7 @@ def draw(
             f"Use budget={BUDGET} and timeout={engines.TIMEOUT:g}.",
         )
     graph = target if isinstance(target, Graph) else Graph.of(target)
+    _check_marks(marks or {}, graph)
     if flow is True:
         heads = {graph.vertices[slot] for slot in graph.outputs}
         if len(heads) != 1:
@@ -171,4 +178,18 @@ def draw(
         raise GradError(
             "draw", "the flow is that of another graph", "Pass flow=viz.flow(loss) of this one."
         )
-    return Drawing(graph, flow or None, title, budget, engine, timeout)
+    return Drawing(graph, flow or None, title, budget, engine, timeout, marks)
+
+
+def _check_marks(marks: Any, graph: Graph) -> None:
+    if not isinstance(marks, Mapping) or not all(isinstance(w, str) for w in marks.values()):
+        raise DTypeError(
+            "draw", f"marks is {str(marks)[:60]}", 'Use marks={y: "this one"} with a tensor y.'
+        )
+    for v in marks.keys() - set(graph.vertices):
+        name = getattr(v, "name", None) or type(v).__name__
+        raise GradError(
+            "draw",
+            f"the marked {name} is not part of the graph",
+            "Mark tensors that the target was computed from.",
+        )

@@ -15,6 +15,8 @@ from .flow import Flow
 from .text import count
 from .view import Card, Link, View
 
+MOST_WORDS = 6  # of the marks that a folded card stands for
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -52,7 +54,7 @@ class Facts:
         arrivals: at a fan-out, what each reader sent back: (reader's title, norm).
         zeros: for a relu.
         value: of a result with a single number; of every card if the graph is one of scalars.
-        alarms: what is wrong, in words.
+        alarms: what is wrong, in words; the card's marks first.
     """
 
     parameters: tuple[Parameter, ...] = ()
@@ -121,7 +123,8 @@ def _facts(
         (view.owner[link.target].title, n) for link in outgoing for n in sent(view, link, flow)
     ]
     zeros = _zeros(view, card)
-    alarms = [broken[s] for s in card.slots if s in broken][:1]
+    alarms = view.words(card)[:MOST_WORDS]
+    alarms += [broken[s] for s in card.slots if s in broken][:1]
     if zeros is not None and zeros.dead:
         alarms.append(f"{zeros.dead:,} of {count(zeros.units, 'unit')} dead in this batch")
     if flow is not None:

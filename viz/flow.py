@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gradgraph.debug import unwatched
 from gradgraph.errors import GradError, MutationError, ShapeError
 from gradgraph.node import Vertex
 from gradgraph.op import Part
@@ -33,6 +34,7 @@ class Flow:
         return f"Flow({len(self.norms)} vertices, {len(self.edges)} edges)"
 
 
+@unwatched()
 def flow(loss: Vertex, cotangent: Any = None) -> Flow:
     """Sweep once backwards from `loss`, and note the norm of every cotangent on the way.
 

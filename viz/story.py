@@ -54,6 +54,12 @@ def facts_line(view: View, known: Known, noun: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def marks_line(view: View) -> str:
+    """What is marked, and why; empty if nothing is."""
+    told = [f"{_name(card)}: {clean(w, 60)}" for card in view.cards for w in view.words(card)]
+    return "marked: " + "; ".join([*told[:3], "…"] if len(told) > 3 else told) if told else ""
+
+
 def gradient_line(view: View, known: Known) -> str:
     """How the gradient's norm changes from the loss to the data; empty without a flow.
 

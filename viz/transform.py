@@ -28,12 +28,12 @@ def readable(view: View, budget: int = BUDGET) -> View:
 
 
 def merge_bias(view: View) -> View:
-    """A linear op and the addition of its bias become one card."""
+    """A linear op and the addition of its bias become one card, unless one of them is pinned."""
     uses = Counter(slot for step in view.graph.steps for slot in step.inputs)
     kept = set(view.graph.outputs)
     merged = []
     for step in view.graph.steps:
-        if not isinstance(step.op, Add):
+        if not isinstance(step.op, Add) or step.output in view.pinned:
             continue
         for slot, bias in (step.inputs, step.inputs[::-1]):
             maker = view.steps.get(slot)
@@ -43,6 +43,7 @@ def merge_bias(view: View) -> View:
                 and maker.scope == step.scope
                 and uses[slot] == 1
                 and slot not in kept
+                and view.pinned.isdisjoint((slot, bias))
                 and bias not in view.steps
                 and is_parameter(bias, view.graph)
             ):
@@ -57,7 +58,7 @@ def merge_parts(view: View) -> View:
     """An op with several outputs and the vertices that read them become one card."""
     parts: dict[int, list[int]] = {}
     for step in view.graph.steps:
-        if isinstance(step.op, Part):
+        if isinstance(step.op, Part) and step.output not in view.pinned:
             parts.setdefault(step.inputs[0], []).append(step.output)
     merged = []
     for slot, read in parts.items():
@@ -73,6 +74,8 @@ def tuck_parameters(view: View) -> View:
     for step in view.graph.steps:
         card = view.owner[step.output]
         for i, slot in enumerate(step.inputs):
+            if slot in view.pinned:
+                continue
             if slot not in view.steps and is_parameter(slot, view.graph):
                 dotted = "." in (view.graph.names[slot] or "")
                 bias = len(card.slots) > 1 and step.output != card.main
@@ -123,10 +126,13 @@ def place_leaves(view: View) -> View:
 def fold(view: View, budget: int = BUDGET) -> View:
     """At most `budget` cards: the deepest scopes collapse first, then rows of cards fold.
 
-    The view's notes say what was folded.
+    The view's notes say what was folded. Pinned cards stay, unless they are too many: each may
+    cut what would be one card in two.
     """
     if len(view.cards) <= budget:
         return view
+    if 3 * len(view.pinned) > budget:
+        view = replace(view, pinned=frozenset())
     view = _tuck_constants(view)
     while True:
         for attempt in (_fold_equal, _collapse_deepest):
@@ -151,6 +157,8 @@ def _tuck_constants(view: View) -> View:
                 targets.setdefault(slot, set()).add(owner[step.output].id)
     into: dict[int, list[int]] = {}
     for card in view.cards:
+        if view.is_pinned(card):
+            continue
         if not card.computes and view.graph.names[card.main] is None:
             readers = targets.get(card.main, set())
             if len(readers) == 1:
@@ -167,7 +175,7 @@ def _tuck_constants(view: View) -> View:
 
 def _collapse_deepest(view: View) -> View:
     """Each of the deepest scopes becomes one card; the same view if there is no scope."""
-    depth = max(_depth(card.scope) for card in view.cards)
+    depth = max((_depth(card.scope) for card in view.cards if not view.is_pinned(card)), default=0)
     if not depth:
         return view
     inside: dict[str, list[Card]] = {}
@@ -177,8 +185,9 @@ def _collapse_deepest(view: View) -> View:
     new = []
     for path, cards in inside.items():
         parent, _, last = path.rpartition(".")
-        new.append(_folded(view, cards, last, _content(view, cards), parent))
-    return view.with_cards(new, f"{count(len(new), 'scope')} at depth {depth} collapsed")
+        for part in _between(view, cards):
+            new.append(_folded(view, part, last, _content(view, part), parent))
+    return view.with_cards(new, f"{count(len(inside), 'scope')} at depth {depth} collapsed")
 
 
 def _fold_equal(view: View) -> View:
@@ -216,16 +225,22 @@ def _fold_stretches(view: View, budget: int) -> View:
     size = -(-len(view.cards) // -(-budget // 3))
     new = []
     for start in range(0, len(view.cards), size):
-        cards = view.cards[start : start + size]
-        scope = _common([card.scope for card in cards])
-        ops = _ops(view, cards)
-        title = count(ops, "op") if ops else count(len(cards), "tensor")
-        new.append(_folded(view, cards, title, _content(view, cards), scope))
-    return view.with_cards(new, f"{count(len(view.cards), 'card')} folded by order of computation")
+        for cards in _between(view, view.cards[start : start + size]):
+            scope = _common([card.scope for card in cards])
+            ops = _ops(view, cards)
+            title = count(ops, "op") if ops else count(len(cards), "tensor")
+            new.append(_folded(view, cards, title, _content(view, cards), scope))
+    folded = count(sum(not view.is_pinned(card) for card in view.cards), "card")
+    return view.with_cards(new, f"{folded} folded by order of computation")
+
+
+def _between(view: View, cards: Sequence[Card]) -> list[list[Card]]:
+    """The stretches of cards between the pinned ones: folded, they stay before and after those."""
+    return [list(part) for pinned, part in groupby(cards, key=view.is_pinned) if not pinned]
 
 
 def _rows(view: View) -> list[list[Card]]:
-    """Rows of cards of one scope, each read by the next and by nothing else."""
+    """Rows of cards of one scope, each read by the next and by nothing else; none is pinned."""
     after: dict[int, set[int]] = {}
     before: dict[int, set[int]] = {}
     for link in view.links:
@@ -248,7 +263,7 @@ def _rows(view: View) -> list[list[Card]]:
             row = [card]
             while row[-1].id in follower:
                 row.append(follower[row[-1].id])
-            rows.append(row)
+            rows += _between(view, row)
     return rows
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from gradgraph.graph import Graph, Step
+from gradgraph.node import Vertex
 
 Use = tuple[int, int]  # (output slot of the step that reads, index of the operand)
 
@@ -68,15 +69,19 @@ class View:
         graph: what is drawn.
         cards: in the order of their results.
         notes: what was folded, in words.
+        marks: a few words about some slots.
+        pinned: the slots whose cards stay as they are: neither merged nor folded.
     """
 
     graph: Graph
     cards: tuple[Card, ...]
     notes: tuple[str, ...] = ()
+    marks: Mapping[int, str] = field(default_factory=dict)
+    pinned: frozenset[int] = frozenset()
 
     @staticmethod
-    def of(graph: Graph) -> View:
-        """One card for each slot.
+    def of(graph: Graph, marks: Mapping[Vertex, str] | None = None) -> View:
+        """One card for each slot; the marked ones are pinned.
 
         >>> import gradgraph as gg
         >>> x = gg.Tensor([1.0, 2.0], requires_grad=True, name="x")
@@ -96,7 +101,12 @@ class View:
         for slot in range(len(graph.vertices)):
             if slot not in cards:
                 cards[slot] = _leaf_card(slot, graph, roles.get(slot, "data"))
-        return View(graph, tuple(cards[slot] for slot in sorted(cards)))
+        told = {i: marks[v] for i, v in enumerate(graph.vertices) if v in marks} if marks else {}
+        for slot in told:
+            if cards[slot].kind == "constant":  # a pill has no room for words
+                cards[slot] = replace(cards[slot], kind="input", detail="input")
+        ordered = tuple(cards[slot] for slot in sorted(cards))
+        return View(graph, ordered, marks=told, pinned=frozenset(told))
 
     def with_cards(self, new: Sequence[Card], note: str = "") -> View:
         """The view in which these cards replace all cards whose slots they stand for."""
@@ -133,6 +143,14 @@ class View:
             Link(key[0], key[1], tuple(s for s, _ in reads), tuple(use for _, use in reads))
             for key, reads in found.items()
         )
+
+    def words(self, card: Card) -> list[str]:
+        """The marks of the slots that a card stands for."""
+        return [self.marks[slot] for slot in card.slots if slot in self.marks]
+
+    def is_pinned(self, card: Card) -> bool:
+        """Whether the card must stay as it is."""
+        return not self.pinned.isdisjoint(card.slots)
 
     def parameters(self, card: Card) -> list[int]:
         """The slots of the leaves inside a card that computes (or the leaf that it is)."""
