@@ -97,48 +97,52 @@ def convolutions(draw):
     )
 
 
-def pools(draw):
-    """Windows that overlap, touch or leave gaps; in every second image values repeat."""
+def pools(draw, tied=False):
+    """Windows that overlap, touch or leave gaps; values repeat if `tied`."""
     size, stride = draw.choice((2, 3)), draw.choice((1, 2, 3))
     rows, columns = (size + draw.choice((0, 1, 2)) for _ in range(2))
     shape = (draw.choice((1, 2)), rows, columns, draw.choice((1, 2)))
-    return Arguments((draw.tied(shape) if draw.boolean() else draw.distinct(shape), size, stride))
+    return Arguments((draw.tied(shape) if tied else draw.distinct(shape), size, stride))
+
+
+def tied_pools(draw):
+    return pools(draw, tied=True)
 
 
 def feedback(error):
     """What a student gets to read, made of the counterexample alone."""
-    parts = error.input.partition(";")[0].split(", ")
-    shapes = [p for p in parts if "×" in p]
-    parameters = [p for p in parts if "×" not in p]
-    if error.law == "kinks":  # there a gradient is a matter of choice, but its slopes are not
-        wrong = error.problem
-        hint = "values are tied here, so several gradients are right; yours is none of them"
+    called = ", ".join(
+        f"{name} = {np.squeeze(value).round(6).tolist()} ({'×'.join(map(str, value.shape))})"
+        if isinstance(value, np.ndarray)
+        else f"{name} = {value}"
+        for name, value in error.example.items()
+    )
+    if error.law == "kinks":  # at a tie a gradient is a matter of choice, but not of any choice
+        wrong, hint = error.problem, "values are tied; several gradients are right, not this one"
     else:
         entry = error.entries[0]
-        wrong = f"{entry.what.replace('d ', 'd')} expected {entry.expected}, got {entry.got}"
+        wrong = f"{entry.what.replace('d ', 'd')} is {entry.expected:g}, yours is {entry.got:g}"
         hint = (
-            "nothing may arrive there: it has no influence on the result"
+            "it has no influence on the result"
             if entry.expected == 0
             else f"{'less' if abs(entry.got) < abs(entry.expected) else 'more'} arrives than should"
         )
-    return (
-        f"wrong for {', '.join(parameters)}: {wrong}\n"
-        f"    shapes: {', '.join(shapes)}; no smaller case was found to fail\n    hint: {hint}"
-    )
+    return f"wrong. The smallest case found:\n    {called}\n    {wrong}\n    hint: {hint}"
 
 
 HOMEWORK = {
     conv: (conv_flips_the_filter, conv_forgets_the_stride, conv_crops_at_the_end_only, conv_right),
-    max_pool: (pool_gives_to_all_ties, pool_overwrites_overlaps, pool_right),
+    max_pool: (pool_overwrites_overlaps, pool_gives_to_all_ties, pool_right),
 }
+INPUTS = {conv: (convolutions,), max_pool: (pools, tied_pools)}
 
 
 def main():
     handed_in = [(forward, vjp) for forward, solutions in HOMEWORK.items() for vjp in solutions]
     for number, (forward, vjp) in enumerate(handed_in, start=1):
         try:
-            report = check(forward, drawn(convolutions if forward is conv else pools), vjp=vjp)
-            words = f"right, as far as {report.examples} inputs can tell"
+            reports = [check(forward, drawn(inputs), vjp=vjp) for inputs in INPUTS[forward]]
+            words = f"right, as far as {sum(r.examples for r in reports)} inputs can tell"
         except WrongGradient as error:
             words = feedback(error)
         print(f"Student {number}, {forward.__name__}: {words}")

@@ -93,9 +93,13 @@ class Case:
         """The curve h ↦ value(xs + h ts)."""
         return lambda h: self.value([x + h * t for x, t in zip(self.xs, ts, strict=True)])
 
+    def arguments(self) -> dict[str, Any]:
+        """What the map was called with, by name."""
+        return dict(zip(self.labels, self.xs, strict=True))
+
     def describe(self) -> str:
-        """The variables with their shapes, and what else was passed."""
-        return ", ".join(f"{n} {brief(x.shape)}" for n, x in zip(self.labels, self.xs, strict=True))
+        """The arguments: arrays by their shapes."""
+        return ", ".join(f"{name} {_shown(value)}" for name, value in self.arguments().items())
 
 
 class Traced(Case):
@@ -257,9 +261,11 @@ class OpCase(Traced):
         """The arguments, with variables of another dtype."""
         return [a.astype(dtype) if i in self.places else a for i, a in enumerate(self.args)]
 
+    def arguments(self) -> dict[str, Any]:
+        return {_label(self.op, i): a for i, a in enumerate(self.args)}
+
     def describe(self) -> str:
-        parts = [f"{_label(self.op, i)} {_shown(a)}" for i, a in enumerate(self.args)]
-        return ", ".join(parts) + (f" · {self.op.label()}" if self.op.label() else "")
+        return super().describe() + (f" · {self.op.label()}" if self.op.label() else "")
 
 
 class FunctionCase(Traced):
@@ -335,13 +341,13 @@ class FunctionCase(Traced):
         other._held = other._unfolded = other._rows = None
         return other
 
-    def describe(self) -> str:
+    def arguments(self) -> dict[str, Any]:
         names = argument_names(self.function, len(self.args))
-        parts = [f"{n} {_shown(a)}" for n, a in zip(names, self.args, strict=True)]
-        parts += [f"{n}={_shown(a)}" for n, a in self.options.items()]
-        if self.parameters:
-            parts.append(f"{len(self.parameters)} parameters")
-        return ", ".join(parts)
+        return {**dict(zip(names, self.args, strict=True)), **self.options}
+
+    def describe(self) -> str:
+        inner = f"{len(self.parameters)} parameters" if self.parameters else ""
+        return ", ".join(filter(None, [super().describe(), inner]))
 
 
 class PairCase(Case):
@@ -431,9 +437,8 @@ class PairCase(Case):
             args[i] = x
         return PairCase(self.function, args, self.options, self.rule, self.tangent_rule, self.name)
 
-    def describe(self) -> str:
-        parts = [f"{n} {_shown(a)}" for n, a in zip(self.names, self.args, strict=True)]
-        return ", ".join([*parts, *(f"{k}={v}" for k, v in self.options.items())])
+    def arguments(self) -> dict[str, Any]:
+        return {**dict(zip(self.names, self.args, strict=True)), **self.options}
 
 
 class WrongShape(Exception):

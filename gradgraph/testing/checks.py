@@ -488,6 +488,7 @@ def _explained(
         law=broken.law,
         problem=broken.problem,
         input=f"{case.describe()}; directions from seed {trial.seed}",
+        example=case.arguments(),
         entries=_entries(case, broken),
         culprit=words,
         picture=_picture(case, culprit, folder),

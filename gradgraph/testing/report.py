@@ -74,7 +74,8 @@ class WrongGradient(AssertionError):
         name: what was checked.
         law: the law's name in `gradgraph.testing.LAWS`.
         problem: what was found.
-        input: the arguments: names, shapes and parameters.
+        input: the arguments in words: names, shapes and parameters.
+        example: the arguments themselves, by name.
         entries: wrong numbers, expected and got.
         culprit: the op at fault and the user's line that applied it; empty if unknown.
         picture: path of the drawing with the culprit in red; empty if there is none.
@@ -86,6 +87,7 @@ class WrongGradient(AssertionError):
     law: str
     problem: str
     input: str
+    example: dict[str, Any]
     entries: tuple[Entry, ...]
     culprit: str
     picture: str
