@@ -66,7 +66,9 @@ def test_custom_ops():
 def test_homework_is_graded():
     text = run("grade_homework")
     verdicts = dict(re.findall(r"Student (\d), \w+: (wrong|right)", text))
-    assert verdicts == dict(zip("1234567", ["wrong"] * 3 + ["right"] + ["wrong"] * 2 + ["right"]))
+    assert verdicts == dict(
+        zip("1234567", ["wrong"] * 3 + ["right"] + ["wrong"] * 2 + ["right"], strict=True)
+    )
     assert "x = [[1.0, 2.0], [3.0, 4.0]] (1×2×2×1), w = [[5.0, 6.0], [7.0, 8.0]]" in text
     assert "dx[0, 0, 0, 0] for a cotangent of ones is 5, yours is 8" in text  # by hand: g · w[0, 0]
     assert "values are tied; several gradients are right, not this one" in text

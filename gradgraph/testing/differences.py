@@ -129,6 +129,26 @@ def slopes(curve: Curve, **steps: Any) -> Slopes:
         return Samples(curve, **steps).sides()
 
 
+CLOSER = (1e-5, 1e-7, 1e-9)  # first steps that look closer and closer
+
+
+def confirmed(curve: Curve, claimed: Array, found: Estimate) -> Array:
+    """Where steps too small for what bends or breaks nearby say that a claimed slope is right.
+
+    >>> bend = lambda h: np.hypot(h, 1e-7)  # looks like |h| from afar
+    >>> afar = Samples(lambda h: bend(h + 1e-7)).central()
+    >>> bool(confirmed(lambda h: bend(h + 1e-7), np.sqrt(0.5), afar))
+    True
+    """
+    gap = np.abs(claimed - found.value)
+    right = np.zeros(np.shape(gap), dtype=bool)
+    for coarse in CLOSER:
+        closer = Samples(curve, coarse=coarse, levels=6).central()
+        sharp = closer.error < 0.1 * gap
+        right |= sharp & (np.abs(claimed - closer.value) <= closer.error)
+    return right
+
+
 def closest(curve: Curve) -> Slopes:
     """The slopes at 0, from steps so small that kinks nearby are not between them.
 
@@ -137,7 +157,7 @@ def closest(curve: Curve) -> Slopes:
     """
     with np.errstate(all="ignore"):
         found = Samples(curve).sides()
-        for coarse in (1e-5, 1e-7, 1e-9):
+        for coarse in CLOSER:
             if not found.kink.any():
                 break
             closer = Samples(curve, coarse=coarse, levels=6).sides()

@@ -37,7 +37,7 @@ from .case import (
     tracked,
     weighted,
 )
-from .differences import EPS, Curve, Estimate, Samples, Slopes, closest, complex_slope
+from .differences import EPS, Curve, Estimate, Samples, Slopes, closest, complex_slope, confirmed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -436,6 +436,8 @@ def _along(
             second = _judge(claimed, again.sides())
             verdict.wrong &= second.wrong
             verdict.unclear |= second.unclear
+        if verdict.wrong.any():
+            verdict.wrong &= ~confirmed(curve, claimed, found.central)
         if reduced and verdict.wrong.any() and _between(claimed, weights, whole):
             verdict = _Verdict(np.asarray(False), np.asarray(False), np.asarray(True))
         if verdict.wrong.any():
@@ -568,6 +570,8 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     if wrong.any():
         samples = Samples(curve, coarse=0.09, levels=16, ratio=3.0)
         wrong &= _off(best, samples.central())[0]
+    if wrong.any():
+        wrong &= ~confirmed(curve, best, found)
     if wrong.any():
         place = _worst(np.where(wrong, np.abs(best - found.value), -1.0))
         where = "⟨weights, H t⟩" if large else f"by {_named(case, place[0])}"
