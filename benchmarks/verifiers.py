@@ -8,7 +8,7 @@ Most faults are mistakes that people make; the functions without a fault are cho
 verify: kinks and ties at the sample and next to it, bad scales, cancellation, steep slopes, labels
 and masks, arrays without elements. Every verifier gets the same float64 sample arrays.
 
-ours        `check`, the sample and 29 points that it chooses near it. Rules that run on any array
+ours        `check`, the sample and 3 points that it chooses near it. Rules that run on any array
             go in through `gg.custom`, order 2; rules in plain numpy as a bare pair. If the sample
             lies on a kink, as its author knows, `kinks="accept"`.
 ours-drawn  the same with strategies instead of the sample: 30 inputs of the same shapes, positive
@@ -799,7 +799,7 @@ class Verifier:
 
 TORCH, JAX, AUTOGRAD = ("invalid gradient",), ("Custom VJP bwd rule",), ("non-broadcastable",)
 VERIFIERS = {
-    "ours": Verifier("sample, 29 nearby", lambda: check_ours),
+    "ours": Verifier("sample, 3 nearby", lambda: check_ours),
     "ours-drawn": Verifier("30 drawn", lambda: lambda s: check_ours(s, drawn=True)),
     "torch-slow": Verifier("sample", lambda: torch_checker(fast=False), TORCH),
     "torch-fast": Verifier("sample", lambda: torch_checker(fast=True), TORCH),

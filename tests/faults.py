@@ -440,7 +440,7 @@ _LOSS = (
     Fault(
         "losses: the factor 1/n of the mean is missing",
         LOSS + "_Loss._each",
-        'g * (1.0 / max(count, 1)) if self.reduction == "mean" else g',
+        'g * (1.0 / count) if self.reduction == "mean" else g',
         "g",
         ("squared_error", "cross_entropy"),
     ),

@@ -30,14 +30,14 @@ from .case import (
     normal,
 )
 from .differences import Samples, closest
-from .laws import LARGEST_HESSIAN, Broken, Entry, Tally, examine
+from .laws import FIRST_LEVELS, Broken, Entry, Tally
 from .report import Report, WrongGradient, tell
 from .reproduce import Unwritable, Writer
 from .search import Search, Trial, needs_hypothesis, refused, search
 from .strategies import Arguments, tensors
 
 LARGEST_JACOBIAN = 600  # entries of a Jacobian that is compared entry by entry
-EXAMPLES, FEW = 30, 8  # inputs that `check` tries; few where there are many variables
+EXAMPLES, NEARBY = 30, 4  # inputs that `check` tries: drawn; an example and points near it
 TRIED_SHAPES: tuple[tuple[int, ...], ...] = ((2, 3), (3,), (), (2, 3, 4), (2, 6, 6, 1), (1, 9, 1))
 
 
@@ -67,8 +67,8 @@ def check(
             gives the cotangents of the arguments from that of the result.
         jvp: the same forward: `jvp(tangents, *args)` or `jvp(tangents, out, *args)`.
         order: 1, or 2 to check second derivatives too.
-        examples: how many inputs are tried; by default 30, or 8 where there are more than 2,000
-            numbers to differentiate by.
+        examples: how many inputs are tried; by default 30 that strategies draw, or an example and
+            3 points near it.
         seed: of the drawing; the same seed tries the same inputs.
         kinks: what to do if an example lies exactly on a kink: "refuse", or "accept" any slope
             between those of both sides. (Points that strategies draw are always accepted so.)
@@ -108,8 +108,7 @@ def check(
     if not any(map(_is_strategy, inputs)):
         case = checked.case(inputs, {})
         _preflight(case, checked)
-        if examples is None and sum(x.size for x in case.xs) > LARGEST_HESSIAN:
-            examples = FEW
+        examples = NEARBY if examples is None else examples
         _at_example(case, order, kinks, seed, result)
         build: Callable[[Any], Trial] = _nearby(case, order)
     else:
@@ -341,7 +340,9 @@ def _kink(case: Case) -> tuple[float, float, tuple[int, ...]] | None:
         ts = [normal(rng, x.shape) for x in case.xs]
         with np.errstate(all="ignore"):
             curve = case.along([np.abs(t) if k else t for t in ts])
-            found = closest(curve)
+            found = Samples(curve, levels=FIRST_LEVELS).sides()
+            if found.kink.any():
+                found = closest(curve)
         if found.kink.any():
             at = tuple(int(i) for i in np.argwhere(found.kink)[0])
             return float(found.left.value[at]), float(found.right.value[at]), at
@@ -366,7 +367,8 @@ def _refuse_kink(case: Case) -> None:
 def _nearby(case: Case, order: int) -> Callable[[Any], Trial]:
     """Points near an example: every number moved by up to 5 % of its size; none changes its sign.
 
-    A zero moves by up to 5 % of a tenth of the spread of its array.
+    A zero moves by up to 5 % of a tenth of the spread of its array. Second derivatives, which were
+    checked at the example, are checked at half of them.
     """
     st = needs_hypothesis().strategies
 
@@ -374,7 +376,7 @@ def _nearby(case: Case, order: int) -> Callable[[Any], Trial]:
         seed = data.draw(st.integers(0, 2**31))
         rng = np.random.default_rng(seed)
         xs = [x + 0.05 * _sizes(x) * rng.uniform(-1, 1, size=x.shape) for x in case.xs]
-        return Trial(case.at(xs), seed % 2**16, order)
+        return Trial(case.at(xs), seed % 2**16, order if seed % 2 else 1)
 
     return build
 
@@ -409,12 +411,21 @@ def _tied_together(inputs: Sequence[Any], values: Sequence[Any], seed: int) -> l
     kinds = [getattr(i, "kind", None) for i in inputs]
     result = list(values)
     for k in range(1, len(values)):
-        first = kinds.index(kinds[k])
-        same = np.shape(values[first]) == np.shape(values[k])
-        if kinds[k] is not None and first < k and same:
-            chosen = rng.random(np.shape(values[k])) < 0.5
-            result[k] = np.where(chosen, values[first], values[k])
+        for j in range(k):
+            to, source = (k, j) if _may_hold(kinds[k], kinds[j]) else (j, k)
+            same = np.shape(values[j]) == np.shape(values[k])
+            if same and _may_hold(kinds[to], kinds[source]):
+                chosen = rng.random(np.shape(values[k])) < 0.5
+                result[to] = np.where(chosen, result[source], result[to])
+                break
     return result
+
+
+def _may_hold(kind: Any, other: Any) -> bool:
+    """Whether an argument of one kind may have values that were drawn for another."""
+    if kind is None or other is None or kind.dtype != other.dtype:
+        return False
+    return kind.values in ("mixed", other.values)
 
 
 def _tied(case: Case) -> bool:
@@ -508,11 +519,14 @@ def _simplified(trial: Trial, broken: Broken) -> tuple[Trial, Broken]:
         for n, s, x in zip(sizes, first, trial.case.xs, strict=False)
     ]
     small = [np.round(x * 2) / 2 for x in trial.case.xs]
+    only = broken.law
+    if only in ("differences", "kinks"):
+        only = "kinks" if trial.kinked else "differences"
     for xs in (counted, small):
         with suppress(Exception):
             other = Trial(trial.case.at(xs), trial.seed, trial.order, trial.kinked)
             try:
-                examine(other.case, other.seed, order=other.order, kinked=other.kinked)
+                other.run(only)
             except Broken as again:
                 if again.law == broken.law:
                     return other, again

@@ -6,6 +6,7 @@ import ast
 import inspect
 import sys
 import textwrap
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -188,13 +189,21 @@ def _source(thing: Any) -> str:
         lines, _ = inspect.findsource(thing)
     except (OSError, TypeError):
         raise Unwritable("a function without source") from None
-    tree = ast.parse("".join(lines))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Lambda) and node.lineno == thing.__code__.co_firstlineno:
-            text = ast.unparse(node)
-            if _same_code(text, thing):
-                return text
+    for node in _lambdas("".join(lines)).get(thing.__code__.co_firstlineno, ()):
+        text = ast.unparse(node)
+        if _same_code(text, thing):
+            return text
     raise Unwritable("a lambda among others")
+
+
+@lru_cache(maxsize=8)
+def _lambdas(source: str) -> dict[int, list[ast.Lambda]]:
+    """The lambdas of a file by the line that they begin on."""
+    found: dict[int, list[ast.Lambda]] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Lambda):
+            found.setdefault(node.lineno, []).append(node)
+    return found
 
 
 def _same_code(text: str, function: FunctionType) -> bool:

@@ -32,9 +32,9 @@ class Trial:
     order: int = 2
     kinked: bool = False
 
-    def run(self) -> Tally:
-        """Examine the case; raises `Broken`."""
-        return examine(self.case, self.seed, order=self.order, kinked=self.kinked)
+    def run(self, only: str = "") -> Tally:
+        """Examine the case, by one law or by all; raises `Broken`."""
+        return examine(self.case, self.seed, order=self.order, kinked=self.kinked, only=only)
 
     @property
     def size(self) -> tuple[int, int]:

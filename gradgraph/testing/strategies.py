@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -95,8 +95,15 @@ def tensors(shape: Any = None, *, values: str = "mixed", dtype: Any = float) -> 
         return np.asarray(getattr(draw, kind)(found), dtype=dtype)
 
     made = which.flatmap(lambda found: drawn(lambda draw: fill(draw, tuple(found))))
-    made.kind = (str(shape), values, np.dtype(dtype))  # arguments of one kind may share values
+    made.kind = Kind(values, np.dtype(dtype))
     return made
+
+
+class Kind(NamedTuple):
+    """What values `tensors` draws: arguments may share some to be tied."""
+
+    values: str
+    dtype: Any
 
 
 def _is_shape(shape: Any) -> bool:
