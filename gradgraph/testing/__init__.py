@@ -13,7 +13,7 @@ from .blame import Suspect, blame
 from .case import CannotCheck
 from .checks import check, check_op, given_gradients
 from .laws import LAWS, Broken, Entry, Tally
-from .mutants import Fault, Mutant, caught, mutants
+from .mutants import Fault, Mutant, mutants
 from .report import Report, WrongGradient, table
 from .strategies import (
     Arguments,
@@ -42,7 +42,6 @@ __all__ = [
     "WrongGradient",
     "blame",
     "broadcastable",
-    "caught",
     "check",
     "check_op",
     "conv_cases",

@@ -11,7 +11,7 @@ import ast
 import inspect
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -307,18 +307,3 @@ def _replace(tree: ast.AST, target: ast.AST, new: ast.expr) -> None:
                     if item is target:
                         value[i] = deepcopy(new)
                         return
-
-
-Notices = Callable[[str], bool]
-
-
-def caught(fault: Fault | Mutant, notices: Notices) -> bool:
-    """Whether the check of some op notices the fault while it is planted.
-
-    Args:
-        fault: what is planted.
-        notices: takes the name of an op; says whether its check fails.
-    """
-    ops = fault.ops or (fault.owner,) if isinstance(fault, Fault) else fault.ops
-    with fault.planted():
-        return any(notices(name) for name in ops)
