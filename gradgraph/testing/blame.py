@@ -102,7 +102,7 @@ def _points(v: Vertex, seed: int) -> Iterator[OpCase]:
     rng = np.random.default_rng(seed)
     for k in range(POINTS):
         xs = [rng.permutation(x.ravel()).reshape(x.shape) for x in here.xs]
-        xs = [x + 0.1 * k * normal(rng, x.shape) * np.std(x) for x in xs]
+        xs = [x + 0.1 * k * normal(rng, x.shape) * (np.std(x) or 1.0) for x in xs]
         yield here.at([x * rng.choice([-1.0, 1.0], size=x.shape) if k == 2 else x for x in xs])
 
 

@@ -63,6 +63,7 @@ class Case:
     forward: bool = True
     recorded: ClassVar[bool] = False
     typed: ClassVar[bool] = False
+    amplitude: Any = None  # what the laws found of its rounding errors
     _rows: list[list[Array]] | None = None
 
     def value(self, xs: Sequence[Any]) -> Array:
@@ -75,6 +76,12 @@ class Case:
 
     def jvp(self, ts: Sequence[Array]) -> Array:
         """The tangent of the result."""
+        raise NotImplementedError
+
+    def swept(
+        self, xs: Sequence[Array], u: Array, ts: Sequence[Array]
+    ) -> tuple[Array, list[Array], Array]:
+        """The result, the cotangents and the tangent at other values, of whatever dtype."""
         raise NotImplementedError
 
     def rows(self) -> list[list[Array]]:
@@ -150,12 +157,24 @@ class Traced(Case):
     def jvp(self, ts: Sequence[Array]) -> Array:
         leaves, outs = self.trace()
         with self.held():
-            tangents = push(
-                reach([o for o in outs if tracked(o)]), list(zip(leaves, ts, strict=True))
-            )
+            return self.pushed(leaves, outs, ts)
+
+    def pushed(self, leaves: Sequence[Any], outs: Sequence[Any], ts: Sequence[Array]) -> Array:
+        """The tangent of the results by the forward sweep."""
+        order = reach([o for o in outs if tracked(o)])
+        tangents = push(order, list(zip(leaves, ts, strict=True)))
         arrays = [np.asarray(getattr(o, "_data", o)) for o in outs]
         found = [tangents.get(o) if isinstance(o, Vertex) else None for o in outs]
         return joined([_or_zero(t, a) for t, a in zip(found, arrays, strict=True)])
+
+    def swept(
+        self, xs: Sequence[Array], u: Array, ts: Sequence[Array]
+    ) -> tuple[Array, list[Array], Array]:
+        with holding(self.parameters, xs[len(xs) - len(self.parameters) :]):
+            leaves, outs = self.traced(xs)
+            value = joined([np.asarray(getattr(o, "_data", o)) for o in outs])
+            cotangents = self.pulled(leaves, outs, u) if self.reverse else []
+            return value, cotangents, self.pushed(leaves, outs, ts) if self.forward else value * 0
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -216,8 +235,6 @@ class Traced(Case):
 
 class OpCase(Traced):
     """An op applied to arguments."""
-
-    terms: float | None = None  # what the laws found its gradients to be made of
 
     def __init__(self, op: Op, args: Sequence[Any]) -> None:
         self.op = op
@@ -338,7 +355,7 @@ class FunctionCase(Traced):
         other.__dict__.update(self.__dict__)
         other.args, other.options = tuple(args), options
         other.xs = [np.array(x, dtype=float) for x in xs]
-        other._held = other._unfolded = other._rows = None
+        other._held = other._unfolded = other._rows = other.amplitude = None
         return other
 
     def arguments(self) -> dict[str, Any]:
@@ -417,12 +434,23 @@ class PairCase(Case):
         return [_sound(c, x, n) for c, x, n in zip(parts, self.xs, self.labels, strict=True)]
 
     def jvp(self, ts: Sequence[Array]) -> Array:
+        return self.tangents(ts, self.xs)
+
+    def tangents(self, ts: Sequence[Array], xs: Sequence[Any]) -> Array:
+        """What the rule returns for the result, with these arrays handed in as they are."""
         tangents: list[Any] = [np.zeros(np.shape(a)) for a in self.args]
         for i, t in zip(self.places, ts, strict=True):
             tangents[i] = t
-        found = self._call(self.tangent_rule, tangents, self._filled(self.xs))
+        found = self._call(self.tangent_rule, tangents, self._filled(xs))
         out = self.value(self.xs)
         return _sound(found, out, "the result")
+
+    def swept(
+        self, xs: Sequence[Array], u: Array, ts: Sequence[Array]
+    ) -> tuple[Array, list[Array], Array]:
+        value = self.value(xs)
+        cotangents = self.cotangents(u, xs) if self.reverse else []
+        return value, cotangents, self.tangents(ts, xs) if self.forward else value * 0
 
     def _call(self, rule: Any, first: Any, args: list[Any]) -> Any:
         if _required(rule) >= len(args) + 2:

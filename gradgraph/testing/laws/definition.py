@@ -1,0 +1,148 @@
+"""Laws 1, 2 and 5: a case against what it is defined to be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...node import Vertex
+from ...spec import Spec, brief
+from ..case import CannotCheck, Case, OpCase, PairCase, Traced, normal, split
+from .claims import guarded, unfolded, vjp
+from .verdict import Broken, Tally, compare, gradient, largest, place, same
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def reference(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
+    """Law 1: `forward` equals `reference`; and tensors give what arrays give."""
+    found = case.value(case.xs)
+    if isinstance(case, Traced):
+        _, outs = case.trace()
+        for o, again in zip(outs, split(found, outs), strict=True):
+            if not same(np.asarray(getattr(o, "_data", o)), again):
+                raise CannotCheck(
+                    case.name,
+                    "two calls with the same arguments gave different results",
+                    "Make it deterministic: pass a seeded generator that is made inside.",
+                )
+    elif not same(found, case.value(case.xs)):
+        raise CannotCheck(
+            case.name,
+            "two calls with the same arguments gave different results",
+            "Make it deterministic: pass a seeded generator that is made inside.",
+        )
+    graph = unfolded(case)
+    if graph is None:
+        return False
+    wanted = np.array([float(v) for v in graph.output.ravel()]).reshape(graph.output.shape)
+    if wanted.shape != found.shape:
+        raise Broken(
+            "reference",
+            f"the result is {brief(found.shape)}, but that of its definition is"
+            f" {brief(wanted.shape)}",
+        )
+    compare("reference", found, wanted, graph.condition(), tally, lambda at: f"out{place(at)}")
+    return True
+
+
+def spec(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
+    """Law 2: shapes and dtypes are those of `spec`; arguments, cotangents, results stay as is."""
+    if isinstance(case, PairCase):
+        return _pair_changes_nothing(case, rng)
+    if not isinstance(case, Traced):
+        return False
+    kept = [x.copy() for x in case.xs]
+    _, outs = case.trace()
+    results = [np.array(getattr(o, "_data", o)) for o in outs]
+    if isinstance(case, OpCase):
+        _check_spec(case, outs)
+    u = normal(rng, case.value(case.xs).shape)
+    u.setflags(write=False)
+    saved = [np.array(s) for o in outs if isinstance(o, Vertex) for s in o.saved]
+    before = u.copy()
+    for label, x, g in zip(case.labels, case.xs, vjp(case, u, "spec"), strict=True):
+        if (g.shape, g.dtype) != (x.shape, x.dtype):
+            raise Broken(
+                "spec",
+                f"the gradient of {label} is {brief(g.shape)} {g.dtype}, but {label} is"
+                f" {brief(x.shape)} {x.dtype}",
+            )
+    if case.forward:
+        case.jvp([np.ones_like(x) for x in case.xs])
+    if not same(u, before):
+        raise Broken("spec", "a rule changed the cotangent in place")
+    for name, a, b in zip(case.labels, case.xs, kept, strict=True):
+        if not same(a, b):
+            raise Broken("spec", f"{name} was changed in place")
+    again = [np.asarray(getattr(o, "_data", o)) for o in outs]
+    now = [s for o in outs if isinstance(o, Vertex) for s in o.saved]
+    for a, b in zip([*again, *now], [*results, *saved], strict=True):
+        if not same(a, b):
+            raise Broken("spec", "a rule changed the result, or what forward saved, in place")
+    return True
+
+
+def _check_spec(case: OpCase, outs: Sequence[Any]) -> None:
+    wanted = case.op.spec(*map(Spec.of, case.args))
+    announced = list(wanted) if isinstance(wanted, tuple) else [wanted]
+    masks = any(isinstance(a, np.ndarray) and a.dtype == bool for a in case.args[1:])
+    for o, s in zip(outs, announced, strict=False):
+        data = np.asarray(getattr(o, "_data", o))
+        shaped = data.shape == s.shape or (masks and len(case.op.fields) > 0)  # a mask counts
+        if not shaped or data.dtype != s.dtype:
+            raise Broken(
+                "spec",
+                f"the result is {brief(data.shape)} {data.dtype}, but spec says {s}",
+            )
+    flops = case.op.flops(wanted, *map(Spec.of, case.args))
+    if not flops >= 0:
+        raise Broken("spec", f"flops gives {flops}")
+
+
+def _pair_changes_nothing(case: PairCase, rng: np.random.Generator) -> Any:
+    out = case.value(case.xs)
+    if out.dtype.kind != "f":
+        return False
+    for what, call in (("the function", case.value), ("the vjp", None)):
+        xs = [x.copy() for x in case.xs]
+        u = normal(rng, out.shape)
+        kept = u.copy()
+        if call is not None:
+            call(xs)
+        elif case.reverse:
+            guarded("spec", partial(case.cotangents, u, xs))
+        for name, a, b in zip(case.labels, xs, case.xs, strict=True):
+            if not same(a, b):
+                raise Broken("spec", f"{what} changes its argument {name} in place")
+        if not same(u, kept):
+            raise Broken("spec", f"{what} changes the cotangent that it is given")
+    if case.forward:
+        guarded("spec", lambda: case.jvp([np.ones_like(x) for x in case.xs]))
+    return True
+
+
+def scalar_graph(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
+    """Law 5: JVP and VJP are those of the scalar graph, to rounding."""
+    graph = unfolded(case)
+    if graph is None:
+        return False
+    u = normal(rng, graph.output.shape)
+    ts = [normal(rng, x.shape) for x in case.xs]
+    # A rule that somebody else wrote may round as it likes, to half of the digits.
+    factor, floor = (5e4, 25.0) if isinstance(case, Traced) and case.opaque else (1.0, 0.0)
+    if case.reverse:
+        exact = graph.pull(u)
+        found = vjp(case, u, "scalar graph")
+        for label, a, b, size in zip(case.labels, found, exact.values, exact.scales, strict=True):
+            scale = factor * (size + largest(size)) + floor * largest(u)
+            compare("scalar graph", a, b, scale, tally, partial(gradient, label, ""))
+    if case.forward:
+        exact = graph.push(ts)
+        scale = factor * (exact.scales + largest(exact.scales)) + floor
+        found = guarded("scalar graph", lambda: case.jvp(ts))
+        compare("scalar graph", found, exact.values, scale, tally, lambda at: f"tangent{place(at)}")
+    return True
