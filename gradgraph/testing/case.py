@@ -216,7 +216,7 @@ class Traced(Case):
 
     def _unfold(self) -> oracle.Scalars:
         leaves, outs = self.trace()
-        unfolded = [oracle.numbers(x._data) for x in leaves]
+        unfolded = [oracle.numbers(x) for x in self.xs]
         graph = self.graph()
         slots: list[Any] = [v._data for v in graph.vertices]
         place = {v: i for i, v in enumerate(graph.vertices)}

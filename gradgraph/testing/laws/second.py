@@ -14,7 +14,7 @@ from ...sweep import pull, push, reach
 from ...tensor import asarray
 from ..case import CannotCheck, Case, OpCase, Traced, holding, normal, tracked, weighted
 from ..differences import Samples, closest, confirmed
-from .amplitude import NEARBY, TRIALS, gap
+from .amplitude import NEARBY, TRIALS, amplitude, gap
 from .limits import FIRST_LEVELS, off
 from .verdict import Broken, Entry, Tally, compare, gradient, largest, place, worst_of
 
@@ -99,7 +99,8 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
 
 def _terms(case: Traced, k: int, u: Array, ts: Sequence[Array]) -> float:
     """What cancels in H t by variable k: how far float32 is off, in its eps."""
-    found = 0.0
+    first = amplitude(case).gradients  # H has g gᵀ in it
+    found = first[k] * sum(first) * largest(u) * max(map(largest, ts))
     rng = np.random.default_rng(0)
     for _ in range(TRIALS):
         xs = [np.asarray(x * (1.0 + NEARBY * normal(rng, x.shape)), np.float32) for x in case.xs]
