@@ -117,6 +117,7 @@ class Traced(Case):
     parameters: Sequence[Tensor] = ()  # tensors that the map closes over
     _held: tuple[Any, list[Any]] | None = None
     _unfolded: oracle.Scalars | None = None
+    unfolds = True  # until it is found that a definition does not
 
     def apply(self, xs: Sequence[Any]) -> list[Any]:
         """The results from tensors or arrays; parameters hold the last of xs."""
@@ -195,15 +196,13 @@ class Traced(Case):
         None if it is made of more than `most` operations, or a definition does not unfold (a
         numpy function that knows no scalars).
         """
-        if self._unfolded is None and self._size() <= most:
+        if self._unfolded is None and self.unfolds and self._size() <= most:
             try:
                 self._unfolded = self._unfold()
-            except NotImplementedError:
-                return None
-            except Exception:
-                if self.opaque:
-                    return None
-                raise
+            except Exception as error:
+                if not (self.opaque or isinstance(error, NotImplementedError)):
+                    raise
+                self.unfolds = False
         return self._unfolded
 
     @property

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..draw import Draw
 from ..errors import GradgraphError
-from ..graph import Graph
-from ..node import Vertex
 from ..op import Op
-from .blame import Suspect, suspects
 from .case import (
     CannotCheck,
     Case,
     FunctionCase,
     OpCase,
     PairCase,
-    Traced,
     argument_names,
     name_of,
     normal,
 )
 from .differences import Samples, closest
-from .laws import FIRST_LEVELS, Broken, Entry, Tally
-from .report import Report, WrongGradient, tell
-from .reproduce import Unwritable, Writer
+from .explain import explained
+from .laws import FIRST_LEVELS, Tally
+from .report import Report, tell
 from .search import Search, Trial, needs_hypothesis, refused, search
 from .strategies import Arguments, tensors
 
-LARGEST_JACOBIAN = 600  # entries of a Jacobian that is compared entry by entry
 EXAMPLES, NEARBY = 30, 4  # inputs that `check` tries: drawn; an example and points near it
 TRIED_SHAPES: tuple[tuple[int, ...], ...] = ((2, 3), (3,), (), (2, 3, 4), (2, 6, 6, 1), (1, 9, 1))
 
@@ -104,21 +96,12 @@ def check(
     if not inputs:
         inputs = _guessed(checked)
     start = time.perf_counter()
-    result = Search(Tally())
-    if not any(map(_is_strategy, inputs)):
+    if any(map(_is_strategy, inputs)):
+        result = search(_drawn(inputs, checked), EXAMPLES if examples is None else examples, seed)
+    else:
         case = checked.case(inputs, {})
         _preflight(case, checked)
-        examples = NEARBY if examples is None else examples
-        _at_example(case, order, kinks, seed, result)
-        build: Callable[[Any], Trial] = _nearby(case, order)
-    else:
-        build = _drawn(inputs, checked)
-    examples = EXAMPLES if examples is None else examples
-    if result.found is None and examples > result.examples:
-        rest = search(build, examples - result.examples, seed)
-        rest.tally.add(result.tally)
-        rest.examples += result.examples
-        result = rest
+        result = _around(case, NEARBY if examples is None else examples, order, kinks, seed)
     return _finish(result, name, start, checked, order)
 
 
@@ -313,8 +296,9 @@ def _preflight(case: Case, checked: _Checked) -> None:
         raise CannotCheck(checked.name, "it has neither vjp nor jvp", "Give one of them.")
 
 
-def _at_example(case: Case, order: int, kinks: str, seed: int, result: Search) -> None:
-    """The given point itself."""
+def _around(case: Case, examples: int, order: int, kinks: str, seed: int) -> Search:
+    """The given point itself, and others near it until one breaks a law."""
+    result = Search(Tally())
     with np.errstate(all="ignore"):
         if not np.all(np.isfinite(case.value(case.xs))):
             raise CannotCheck(
@@ -326,6 +310,11 @@ def _at_example(case: Case, order: int, kinks: str, seed: int, result: Search) -
     if kinked and kinks == "refuse":
         _refuse_kink(case)
     result.attempt(Trial(case, seed, order, kinked))
+    for k in range(1, examples):
+        if result.found is not None:
+            break
+        result.attempt(_near(case, k, seed, order))
+    return result
 
 
 def _on_kink(case: Case) -> bool:
@@ -364,21 +353,15 @@ def _refuse_kink(case: Case) -> None:
     )
 
 
-def _nearby(case: Case, order: int) -> Callable[[Any], Trial]:
-    """Points near an example: every number moved by up to 5 % of its size; none changes its sign.
+def _near(case: Case, k: int, seed: int, order: int) -> Trial:
+    """A point near an example: every number moved by up to 5 % of its size; none changes its sign.
 
     A zero moves by up to 5 % of a tenth of the spread of its array. Second derivatives, which were
-    checked at the example, are checked at half of them.
+    checked at the example, are checked at every other point.
     """
-    st = needs_hypothesis().strategies
-
-    def build(data: Any) -> Trial:
-        seed = data.draw(st.integers(0, 2**31))
-        rng = np.random.default_rng(seed)
-        xs = [x + 0.05 * _sizes(x) * rng.uniform(-1, 1, size=x.shape) for x in case.xs]
-        return Trial(case.at(xs), seed % 2**16, order if seed % 2 else 1)
-
-    return build
+    rng = np.random.default_rng([seed, k])
+    xs = [x + 0.05 * _sizes(x) * rng.uniform(-1, 1, size=x.shape) for x in case.xs]
+    return Trial(case.at(xs), int(rng.integers(2**16)), 1 if k % 2 else order)
 
 
 def _sizes(x: Any) -> Any:
@@ -448,7 +431,7 @@ def _finish(
     )
     if result.found is not None:
         tell(report)
-        raise _explained(*result.found, report, checked)
+        raise explained(*result.found, report)
     if result.examples and result.outside >= result.examples * 0.9:
         raise CannotCheck(
             name,
@@ -475,219 +458,3 @@ def _notes(checked: _Checked | None, order: int) -> list[str]:
         missing = "vjp" if checked.vjp is None else "jvp"
         notes.append(f"there is no {missing}, so the adjoint identity is not checked")
     return notes
-
-
-def _explained(
-    trial: Trial, broken: Broken, report: Report, checked: _Checked | None
-) -> WrongGradient:
-    """The error for a counterexample."""
-    trial, broken = _simplified(trial, broken)
-    case = trial.case
-    folder = Path(tempfile.mkdtemp(prefix="gradgraph-"))
-    culprits = _culprits(trial)
-    culprit = culprits[0] if culprits else None
-    words = str(culprit) if culprit else ""
-    if isinstance(case, OpCase):
-        words = f"{case.op.name} ({case.op.label()})" if case.op.label() else case.op.name
-    elif isinstance(case, FunctionCase) and culprit is None:
-        words = (
-            "none by itself: a value left the graph (.data, .numpy(), a comparison), kinks met,"
-            " or the sweeps put right rules together wrongly"
-        )
-    return WrongGradient(
-        name=report.name,
-        law=broken.law,
-        problem=broken.problem,
-        input=f"{case.describe()}; directions from seed {trial.seed}",
-        example=case.arguments(),
-        entries=_entries(case, broken),
-        culprit=words,
-        picture=_picture(case, culprit, folder),
-        reproducer=_reproducer(trial, checked, culprit, folder),
-        report=report,
-    )
-
-
-def _simplified(trial: Trial, broken: Broken) -> tuple[Trial, Broken]:
-    """The same counterexample with small whole numbers, if it still fails in the same way."""
-    sizes = [x.size for x in trial.case.xs]
-    if sum(sizes) > 400:
-        return trial, broken
-    first = np.cumsum([1, *sizes])
-    counted = [
-        (np.arange(n) + s).astype(float).reshape(x.shape)
-        for n, s, x in zip(sizes, first, trial.case.xs, strict=False)
-    ]
-    small = [np.round(x * 2) / 2 for x in trial.case.xs]
-    only = broken.law
-    if only in ("differences", "kinks"):
-        only = "kinks" if trial.kinked else "differences"
-    for xs in (counted, small):
-        with suppress(Exception):
-            other = Trial(trial.case.at(xs), trial.seed, trial.order, trial.kinked)
-            try:
-                other.run(only)
-            except Broken as again:
-                if again.law == broken.law:
-                    return other, again
-    return trial, broken
-
-
-def _culprits(trial: Trial) -> list[Suspect]:
-    case = trial.case
-    if not isinstance(case, FunctionCase):
-        return []
-    with suppress(Exception):
-        return suspects(case, trial.order, trial.seed)
-    return []
-
-
-def _entries(case: Case, broken: Broken) -> tuple[Entry, ...]:
-    """The wrong entries: of the gradient for a cotangent of ones, and of the Jacobian."""
-    found = [] if broken.entry is None else [broken.entry]
-    with suppress(Exception), np.errstate(all="ignore"):
-        better = list(_compared(case, broken.law not in ("differences", "kinks")))
-        if better and broken.law != "reference":
-            found = better
-    return tuple(found)
-
-
-def _compared(case: Case, unfold: bool) -> Iterator[Entry]:
-    """The worst entries of the claimed derivatives against exact ones or differences."""
-    out = case.value(case.xs)
-    total = sum(x.size for x in case.xs)
-    if not out.size or not total or out.size * total > LARGEST_JACOBIAN:
-        return
-    exact = _jacobian(case, out, unfold)
-    rows = [np.zeros(out.shape) for _ in range(out.size)]
-    for i, row in enumerate(rows):
-        row.flat[i] = 1.0
-    if case.reverse:
-        ones = np.concatenate([g.ravel() for g in case.vjp(np.ones(out.shape))])
-        entry = _worst(case, ones, exact.sum(axis=0), "", " for a cotangent of ones")
-        if entry:
-            yield entry
-        pulled = np.stack([np.concatenate([g.ravel() for g in case.vjp(r)]) for r in rows])
-        gap = np.where(np.isnan(pulled), np.inf, np.abs(pulled - exact))
-        worst = int(np.argmax(gap.max(axis=1)))
-        at = _place(worst, out.shape)
-        entry = _worst(case, pulled[worst], exact[worst], f"out{at} by ", " (VJP)")
-        if entry:
-            yield entry
-    if case.forward:
-        columns = []
-        for k, x in enumerate(case.xs):
-            for i in range(x.size):
-                ts = [np.zeros(v.shape) for v in case.xs]
-                ts[k].flat[i] = 1.0
-                columns.append(case.jvp(ts).ravel())
-        pushed = np.stack(columns, axis=1)
-        gap = np.where(np.isnan(pushed), np.inf, np.abs(pushed - exact))
-        worst = int(np.argmax(gap.max(axis=1)))
-        at = _place(worst, out.shape)
-        entry = _worst(case, pushed[worst], exact[worst], f"out{at} by ", " (JVP)")
-        if entry:
-            yield entry
-
-
-def _jacobian(case: Case, out: Any, unfold: bool) -> Any:
-    """The true Jacobian, flat: by the scalar graph if there is one, else by differences."""
-    if unfold and isinstance(case, Traced):
-        graph = case.scalars(20_000)
-        if graph is not None:
-            rows = []
-            for i in range(out.size):
-                u = np.zeros(out.size)
-                u[i] = 1.0
-                rows.append(np.concatenate([g.ravel() for g in graph.pull(u).values]))
-            return np.stack(rows)
-    columns = []
-    for k, x in enumerate(case.xs):
-        for i in range(x.size):
-            ts = [np.zeros(v.shape) for v in case.xs]
-            ts[k].flat[i] = 1.0
-            columns.append(Samples(case.along(ts)).central().value.ravel())
-    return np.stack(columns, axis=1)
-
-
-def _worst(case: Case, got: Any, wanted: Any, head: str, tail: str) -> Entry | None:
-    gap = np.where(np.isnan(got), np.inf, np.abs(got - wanted))
-    flat = int(np.argmax(gap))
-    if not gap[flat] > 1e-6 * (1.0 + abs(wanted[flat])):
-        return None
-    expected, found = float(wanted[flat]), float(got[flat])
-    for label, x in zip(case.labels, case.xs, strict=True):
-        if flat < x.size:
-            what = f"d {head}{label}{_place(flat, x.shape)}{tail}"
-            return Entry(what, float(f"{expected:.7g}"), float(f"{found:.7g}"))
-        flat -= x.size
-    return None
-
-
-def _place(flat: int, shape: tuple[int, ...]) -> str:
-    at = np.unravel_index(flat, shape)
-    return f"[{', '.join(str(int(i)) for i in at)}]" if at else ""
-
-
-def _picture(case: Case, culprit: Suspect | None, folder: Path) -> str:
-    """Path of an SVG of the graph with the culprit in red; empty if it cannot be drawn."""
-    if not isinstance(case, Traced):
-        return ""
-    with suppress(Exception):
-        _, outs = case.trace()
-        graph = Graph.of([o for o in outs if isinstance(o, Vertex)])
-        marks = {culprit.vertex: "wrong derivative"} if culprit else {}
-        if isinstance(case, OpCase):
-            marks = {outs[0]: "wrong derivative"}
-        from ..render import render
-
-        return str(render(graph, marks).save(folder / "graph.svg"))
-    return ""
-
-
-def _reproducer(
-    trial: Trial, checked: _Checked | None, culprit: Suspect | None, folder: Path
-) -> str:
-    """A program that fails in the same way; empty if the function cannot be written as text."""
-    case = trial.case
-    order = "" if trial.order == 2 else f", order={trial.order}"
-    try:
-        writer = Writer(folder)
-        if isinstance(case, FunctionCase | PairCase):
-            writer.imports["from gradgraph.testing import check"] = None
-            parts = [writer.value(a) for a in case.args]
-            target = writer.name(case.function)
-            if case.options:
-                given = ", ".join(f"{k}={writer.value(v)}" for k, v in case.options.items())
-                target = f"partial({target}, {given})"
-                writer.imports["from functools import partial"] = None
-            if isinstance(case, FunctionCase) and case.parameters:
-                raise Unwritable("a function with parameters")
-            if isinstance(case, PairCase):
-                if case.rule is not None:
-                    parts.append(f"vjp={_partial(writer, case.rule, case.options)}")
-                if case.tangent_rule is not None:
-                    parts.append(f"jvp={_partial(writer, case.tangent_rule, case.options)}")
-                order = ""
-            kinks = ', kinks="accept"' if trial.kinked else ""
-            return writer.program(f"check({target}, {', '.join(parts)}{order}{kinks})")
-    except Unwritable:
-        pass
-    inner: Case = culprit.case if culprit else case
-    if not isinstance(inner, OpCase):
-        return ""
-    try:
-        writer = Writer(folder)
-        writer.imports["from gradgraph.testing import check_op"] = None
-        parts = [writer.value(inner.op), *(writer.value(a) for a in inner.args)]
-        return writer.program(f"check_op({', '.join(parts)}{order}, seed={trial.seed})")
-    except Unwritable:
-        return ""
-
-
-def _partial(writer: Writer, rule: Any, options: dict[str, Any]) -> str:
-    name = writer.name(rule)
-    if not options:
-        return name
-    inner = ", ".join(f"{k}={writer.value(v)}" for k, v in options.items())
-    return f"partial({name}, {inner})"

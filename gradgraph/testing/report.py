@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from .laws import LAWS, Entry, Tally
@@ -78,7 +79,7 @@ class WrongGradient(AssertionError):
         example: the arguments themselves, by name.
         entries: wrong numbers, expected and got.
         culprit: the op at fault and the user's line that applied it; empty if unknown.
-        picture: path of the drawing with the culprit in red; empty if there is none.
+        drawn: draws the graph with the culprit in red and gives the path; `picture` calls it.
         reproducer: a program that shows the fault when it is run; empty if none can be written.
         report: what was measured up to there.
     """
@@ -90,9 +91,15 @@ class WrongGradient(AssertionError):
     example: dict[str, Any]
     entries: tuple[Entry, ...]
     culprit: str
-    picture: str
+    drawn: Callable[[], str] = field(repr=False)
     reproducer: str
     report: Report
+
+    @cached_property
+    def picture(self) -> str:
+        """Path of the drawing with the culprit in red, drawn when it is asked for, as the text
+        does; empty if there is none."""
+        return self.drawn()
 
     def __str__(self) -> str:
         lines = [

@@ -18,7 +18,7 @@ from .verdict import Broken, Entry, Tally, compare, largest, number, place, wors
 Array = np.ndarray[Any, np.dtype[Any]]
 
 SMALL_RESULT = 64  # elements of which each is differentiated where there is no JVP
-FIRST_LEVELS = 8  # steps that are taken before a difference arouses suspicion
+FIRST_LEVELS = 7  # steps that are taken before a difference arouses suspicion
 UNCLEAR = 1e-4  # a derivative known no better than this (relative) decides nothing
 
 

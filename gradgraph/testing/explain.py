@@ -1,0 +1,235 @@
+"""From a counterexample to words: the smallest one, wrong entries, the op, a picture, a program."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph
+from ..node import Vertex
+from ..render import render
+from .blame import Suspect, suspects
+from .case import Case, FunctionCase, OpCase, PairCase, Traced
+from .differences import Samples
+from .laws import Broken, Entry
+from .report import Report, WrongGradient
+from .reproduce import Unwritable, Writer
+from .search import Trial
+
+LARGEST_JACOBIAN = 600  # entries of a Jacobian that is compared entry by entry
+
+
+def explained(trial: Trial, broken: Broken, report: Report) -> WrongGradient:
+    """The error for a counterexample."""
+    trial, broken = _simplified(trial, broken)
+    case = trial.case
+    folder = Path(tempfile.mkdtemp(prefix="gradgraph-"))
+    culprits = _culprits(trial)
+    culprit = culprits[0] if culprits else None
+    words = str(culprit) if culprit else ""
+    if isinstance(case, OpCase):
+        words = f"{case.op.name} ({case.op.label()})" if case.op.label() else case.op.name
+    elif isinstance(case, FunctionCase) and culprit is None:
+        words = (
+            "none by itself: a value left the graph (.data, .numpy(), a comparison), kinks met,"
+            " or the sweeps put right rules together wrongly"
+        )
+    return WrongGradient(
+        name=report.name,
+        law=broken.law,
+        problem=broken.problem,
+        input=f"{case.describe()}; directions from seed {trial.seed}",
+        example=case.arguments(),
+        entries=_entries(case, broken),
+        culprit=words,
+        drawn=partial(_picture, case, culprit, folder),
+        reproducer=_reproducer(trial, culprit, folder),
+        report=report,
+    )
+
+
+def _simplified(trial: Trial, broken: Broken) -> tuple[Trial, Broken]:
+    """The same counterexample with small whole numbers, if it still fails in the same way."""
+    sizes = [x.size for x in trial.case.xs]
+    if sum(sizes) > 400:
+        return trial, broken
+    first = np.cumsum([1, *sizes])
+    counted = [
+        (np.arange(n) + s).astype(float).reshape(x.shape)
+        for n, s, x in zip(sizes, first, trial.case.xs, strict=False)
+    ]
+    small = [np.round(x * 2) / 2 for x in trial.case.xs]
+    only = broken.law
+    if only in ("differences", "kinks"):
+        only = "kinks" if trial.kinked else "differences"
+    for xs in (counted, small):
+        with suppress(Exception):
+            other = Trial(trial.case.at(xs), trial.seed, trial.order, trial.kinked)
+            try:
+                other.run(only)
+            except Broken as again:
+                if again.law == broken.law:
+                    return other, again
+    return trial, broken
+
+
+def _culprits(trial: Trial) -> list[Suspect]:
+    case = trial.case
+    if not isinstance(case, FunctionCase):
+        return []
+    with suppress(Exception):
+        return suspects(case, trial.order, trial.seed)
+    return []
+
+
+def _entries(case: Case, broken: Broken) -> tuple[Entry, ...]:
+    """The wrong entries: of the gradient for a cotangent of ones, and of the Jacobian."""
+    found = [] if broken.entry is None else [broken.entry]
+    with suppress(Exception), np.errstate(all="ignore"):
+        better = list(_compared(case, broken.law not in ("differences", "kinks")))
+        if better and broken.law != "reference":
+            found = better
+    return tuple(found)
+
+
+def _compared(case: Case, unfold: bool) -> Iterator[Entry]:
+    """The worst entries of the claimed derivatives against exact ones or differences."""
+    out = case.value(case.xs)
+    total = sum(x.size for x in case.xs)
+    if not out.size or not total or out.size * total > LARGEST_JACOBIAN:
+        return
+    exact = _jacobian(case, out, unfold)
+    rows = [np.zeros(out.shape) for _ in range(out.size)]
+    for i, row in enumerate(rows):
+        row.flat[i] = 1.0
+    if case.reverse:
+        ones = np.concatenate([g.ravel() for g in case.vjp(np.ones(out.shape))])
+        entry = _worst(case, ones, exact.sum(axis=0), "", " for a cotangent of ones")
+        if entry:
+            yield entry
+        pulled = np.stack([np.concatenate([g.ravel() for g in case.vjp(r)]) for r in rows])
+        gap = np.where(np.isnan(pulled), np.inf, np.abs(pulled - exact))
+        worst = int(np.argmax(gap.max(axis=1)))
+        at = _place(worst, out.shape)
+        entry = _worst(case, pulled[worst], exact[worst], f"out{at} by ", " (VJP)")
+        if entry:
+            yield entry
+    if case.forward:
+        columns = []
+        for k, x in enumerate(case.xs):
+            for i in range(x.size):
+                ts = [np.zeros(v.shape) for v in case.xs]
+                ts[k].flat[i] = 1.0
+                columns.append(case.jvp(ts).ravel())
+        pushed = np.stack(columns, axis=1)
+        gap = np.where(np.isnan(pushed), np.inf, np.abs(pushed - exact))
+        worst = int(np.argmax(gap.max(axis=1)))
+        at = _place(worst, out.shape)
+        entry = _worst(case, pushed[worst], exact[worst], f"out{at} by ", " (JVP)")
+        if entry:
+            yield entry
+
+
+def _jacobian(case: Case, out: Any, unfold: bool) -> Any:
+    """The true Jacobian, flat: by the scalar graph if there is one, else by differences."""
+    if unfold and isinstance(case, Traced):
+        graph = case.scalars(20_000)
+        if graph is not None:
+            rows = []
+            for i in range(out.size):
+                u = np.zeros(out.size)
+                u[i] = 1.0
+                rows.append(np.concatenate([g.ravel() for g in graph.pull(u).values]))
+            return np.stack(rows)
+    columns = []
+    for k, x in enumerate(case.xs):
+        for i in range(x.size):
+            ts = [np.zeros(v.shape) for v in case.xs]
+            ts[k].flat[i] = 1.0
+            columns.append(Samples(case.along(ts)).central().value.ravel())
+    return np.stack(columns, axis=1)
+
+
+def _worst(case: Case, got: Any, wanted: Any, head: str, tail: str) -> Entry | None:
+    gap = np.where(np.isnan(got), np.inf, np.abs(got - wanted))
+    flat = int(np.argmax(gap))
+    if not gap[flat] > 1e-6 * (1.0 + abs(wanted[flat])):
+        return None
+    expected, found = float(wanted[flat]), float(got[flat])
+    for label, x in zip(case.labels, case.xs, strict=True):
+        if flat < x.size:
+            what = f"d {head}{label}{_place(flat, x.shape)}{tail}"
+            return Entry(what, float(f"{expected:.7g}"), float(f"{found:.7g}"))
+        flat -= x.size
+    return None
+
+
+def _place(flat: int, shape: tuple[int, ...]) -> str:
+    at = np.unravel_index(flat, shape)
+    return f"[{', '.join(str(int(i)) for i in at)}]" if at else ""
+
+
+def _picture(case: Case, culprit: Suspect | None, folder: Path) -> str:
+    """Path of an SVG of the graph with the culprit in red; empty if it cannot be drawn."""
+    if not isinstance(case, Traced):
+        return ""
+    with suppress(Exception):
+        _, outs = case.trace()
+        graph = Graph.of([o for o in outs if isinstance(o, Vertex)])
+        marks = {culprit.vertex: "wrong derivative"} if culprit else {}
+        if isinstance(case, OpCase):
+            marks = {outs[0]: "wrong derivative"}
+        return str(render(graph, marks).save(folder / "graph.svg"))
+    return ""
+
+
+def _reproducer(trial: Trial, culprit: Suspect | None, folder: Path) -> str:
+    """A program that fails in the same way; empty if the function cannot be written as text."""
+    case = trial.case
+    order = "" if trial.order == 2 else f", order={trial.order}"
+    try:
+        writer = Writer(folder)
+        if isinstance(case, FunctionCase | PairCase):
+            writer.imports["from gradgraph.testing import check"] = None
+            parts = [writer.value(a) for a in case.args]
+            target = writer.name(case.function)
+            if case.options:
+                given = ", ".join(f"{k}={writer.value(v)}" for k, v in case.options.items())
+                target = f"partial({target}, {given})"
+                writer.imports["from functools import partial"] = None
+            if isinstance(case, FunctionCase) and case.parameters:
+                raise Unwritable("a function with parameters")
+            if isinstance(case, PairCase):
+                if case.rule is not None:
+                    parts.append(f"vjp={_partial(writer, case.rule, case.options)}")
+                if case.tangent_rule is not None:
+                    parts.append(f"jvp={_partial(writer, case.tangent_rule, case.options)}")
+                order = ""
+            kinks = ', kinks="accept"' if trial.kinked else ""
+            return writer.program(f"check({target}, {', '.join(parts)}{order}{kinks})")
+    except Unwritable:
+        pass
+    inner: Case = culprit.case if culprit else case
+    if not isinstance(inner, OpCase):
+        return ""
+    try:
+        writer = Writer(folder)
+        writer.imports["from gradgraph.testing import check_op"] = None
+        parts = [writer.value(inner.op), *(writer.value(a) for a in inner.args)]
+        return writer.program(f"check_op({', '.join(parts)}{order}, seed={trial.seed})")
+    except Unwritable:
+        return ""
+
+
+def _partial(writer: Writer, rule: Any, options: dict[str, Any]) -> str:
+    name = writer.name(rule)
+    if not options:
+        return name
+    inner = ", ".join(f"{k}={writer.value(v)}" for k, v in options.items())
+    return f"partial({name}, {inner})"
