@@ -52,6 +52,7 @@ NOTICED_BY = {
     "Custom.pushes": _CUSTOM,
     "Custom.vjp_xs": _CUSTOM,
     "Custom.jvp_xs": _CUSTOM,
+    "_own": _CUSTOM,
     "Mask.forward": _PITFALLS + "test_relu_of_infinity",
     "Max._winners": "test:tests/test_pitfalls.py",
 }

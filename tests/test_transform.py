@@ -573,6 +573,17 @@ class TestCustom:
         with pytest.raises(gg.GradError, match="made without vjp"):
             gg.grad(f)(2.0, 3.0)
 
+    def test_a_rule_that_returns_tensors_hands_on_arrays(self):
+        given = []
+
+        def pull(g, out, x):
+            given.append(type(g))
+            return gg.Tensor(g) * np.cos(x)
+
+        f = gg.custom(np.sin, vjp=pull)
+        f(f(leaf([1.0, 2.0]))).sum().backward()
+        assert given == [np.ndarray, np.ndarray]
+
     def test_several_arguments_and_none(self):
         f = gg.custom(lambda x, k: x * k, vjp=lambda g, out, x, k: (g * k, None))
         x, k = leaf([1.0, 2.0]), leaf([3.0, 4.0])
