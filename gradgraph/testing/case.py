@@ -194,13 +194,15 @@ class Traced(Case):
         """The scalar graph of the definitions of its ops.
 
         None if it is made of more than `most` operations, or a definition does not unfold (a
-        numpy function that knows no scalars).
+        numpy function that knows no scalars) or leaves the range of floats.
         """
         if self._unfolded is None and self.unfolds and self._size() <= most:
             try:
                 self._unfolded = self._unfold()
             except Exception as error:
-                if not (self.opaque or isinstance(error, NotImplementedError)):
+                left = isinstance(error, NotImplementedError | ArithmeticError)
+                left = left or str(error) == "math domain error"
+                if not (self.opaque or left):
                     raise
                 self.unfolds = False
         return self._unfolded
@@ -209,6 +211,36 @@ class Traced(Case):
     def opaque(self) -> bool:
         """Whether a numpy function that came with its own derivative is part of it."""
         return any(isinstance(step.op, Custom) for step in self.graph().steps)
+
+    def inner(self) -> Iterator[OpCase]:
+        """Each op of the graph, at the values that reach it."""
+        vertices = self.graph().vertices
+        for step in self.graph().steps:
+            args = [vertices[i]._data for i in step.inputs]
+            if not isinstance(step.op, Part | Saved):
+                yield OpCase(step.op, args)
+
+    def shaken(self, size: float, rng: np.random.Generator) -> tuple[list[Any], list[Any]]:
+        """Leaves and results again, with what every op gives moved by about `size` (relative)."""
+        leaves, outs = self.trace()
+        graph = self.graph()
+        place = {v: i for i, v in enumerate(graph.vertices)}
+        fresh = [_leaf(x) for x in self.xs]
+        slots: list[Any] = list(graph.vertices)
+        for x, other in zip(leaves, fresh, strict=True):
+            if x in place:
+                slots[place[x]] = other
+        with enable_grad():
+            for step in graph.steps:
+                args = [slots[i] for i in step.inputs]
+                if isinstance(step.op, Part):
+                    slots[step.output] = args[0][step.op.index]
+                elif not isinstance(step.op, Saved):
+                    result = step.op(*args)
+                    for part in result if isinstance(result, tuple) else (result,):
+                        _shake(part, size, rng)
+                    slots[step.output] = result
+        return fresh, [slots[place[o]] if tracked(o) else o for o in outs]
 
     def _size(self) -> int:
         return self.graph().flops()
@@ -228,7 +260,9 @@ class Traced(Case):
                 slots[step.output] = args[0][step.op.index]
             elif not isinstance(step.op, Saved):
                 slots[step.output] = step.op.reference(*args)
-        results = [slots[place[o]] if o in place else np.asarray(o) for o in outs]
+        results = [
+            slots[place[o]] if isinstance(o, Vertex) and o in place else np.asarray(o) for o in outs
+        ]
         return oracle.Scalars(joined([np.asarray(r, dtype=object) for r in results]), unfolded)
 
 
@@ -242,6 +276,8 @@ class OpCase(Traced):
         self.name = op.name
         self.labels = [_label(op, i) for i in self.places]
         self.xs = [np.asarray(args[i], dtype=float) for i in self.places]
+        if isinstance(op, Custom):
+            self.reverse, self.forward = op.vjp is not None, op.jvp is not None
 
     def apply(self, xs: Sequence[Any]) -> list[Any]:
         args = list(self.args)
@@ -626,6 +662,11 @@ def _leaf(x: Any) -> Tensor:
     leaf = asarray(np.asarray(x), copy=False)
     leaf.requires_grad = True
     return leaf
+
+
+def _shake(part: Any, size: float, rng: np.random.Generator) -> None:
+    if isinstance(part, Tensor) and part.dtype.kind == "f":
+        part._data = part._data * (1.0 + size * normal(rng, part.shape)).astype(part.dtype)
 
 
 def _or_zero(value: Any, like: Array) -> Array:

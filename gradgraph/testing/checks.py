@@ -79,8 +79,7 @@ def check(
     >>> print(check(lambda x: gg.tanh(x) * x, np.array([0.5, -1.0]), examples=5).verdict)
     passed
     """
-    if order not in (1, 2):
-        raise CannotCheck("the function", f"order is {order!r}", "Use order=1 or order=2.")
+    _valid("the function", order, examples)
     if kinks not in ("refuse", "accept"):
         raise CannotCheck("the function", f"kinks is {kinks!r}", 'Use "refuse" or "accept".')
     if isinstance(function, type) and issubclass(function, Op) and not inputs:
@@ -135,6 +134,7 @@ def check_op(
     cls = op if isinstance(op, type) else type(op)
     if not issubclass(cls, Op):
         raise CannotCheck(f"{op!r:.40}", "it is no op", "Use check for functions.")
+    _valid(cls.name, order, examples)
     result = Search(Tally())
     if not isinstance(op, type):
         case = OpCase(op, args)
@@ -207,6 +207,14 @@ def given_gradients(*inputs: Any, **options: Any) -> Callable[[Any], Any]:
     return decorate
 
 
+def _valid(name: str, order: Any, examples: Any) -> None:
+    if order not in (1, 2):
+        raise CannotCheck(name, f"order is {order!r}", "Use order=1 or order=2.")
+    whole = isinstance(examples, int | np.integer) and not isinstance(examples, bool)
+    if examples is not None and not (whole and examples >= 1):
+        raise CannotCheck(name, f"examples is {examples!r}", "Use a whole number from 1.")
+
+
 class _Checked:
     """A function, and how a case is made of it."""
 
@@ -258,6 +266,8 @@ def _guessed(checked: _Checked) -> tuple[Any, ...]:
         raise CannotCheck(checked.name, "its arguments are unknown", "Pass examples.") from None
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     count = sum(p.kind in positional and p.default is p.empty for p in parameters)
+    if not count:
+        raise CannotCheck(checked.name, "it takes no arguments", "Give it what it depends on.")
     errors = []
     for shape in TRIED_SHAPES:
         rng = np.random.default_rng(0)
@@ -446,6 +456,10 @@ def _finish(
             " computes in low precision inside)",
             "Check it in float64, and on inputs where it is smooth.",
         )
+    if checked is None and "reference" not in tally.held:
+        report.notes.append("the definition was not compared with: it did not unfold")
+    if not tally.compared:
+        report.notes.append("no slope was compared: there were no elements to differentiate by")
     tell(report)
     return report
 

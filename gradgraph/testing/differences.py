@@ -49,10 +49,20 @@ class Samples:
         curve: function of one number; its results all have one shape.
         coarse: the first step; each next one is smaller by `ratio`.
         levels: how many steps.
+        ratio: by which they shrink.
+        rounding: how far the values are known to be off.
+
+    Attributes:
+        size: the largest absolute value of each element.
     """
 
     def __init__(
-        self, curve: Curve, coarse: float = COARSE, levels: int = LEVELS, ratio: float = 2.0
+        self,
+        curve: Curve,
+        coarse: float = COARSE,
+        levels: int = LEVELS,
+        ratio: float = 2.0,
+        rounding: Any = 0.0,
     ) -> None:
         steps = [coarse / ratio**k for k in range(levels)]
         self.ratio = ratio
@@ -63,7 +73,8 @@ class Samples:
         size = np.maximum(np.abs(self.ahead), np.abs(self.behind))
         size = np.maximum(size, np.abs(self.here))
         noise = np.maximum(self._noise(self.ahead, size), self._noise(self.behind, size))
-        self.floor = np.maximum(4 * EPS * size, noise) / self.h
+        self.floor = np.maximum(np.maximum(4 * EPS * size, noise), rounding) / self.h
+        self.size = np.fmax.reduce(np.where(np.isfinite(size), size, np.nan), axis=0)
 
     def _noise(self, side: Array, size: Array) -> Array:
         """How far the values jump at the finer steps, where a curve should be smooth.
@@ -82,8 +93,12 @@ class Samples:
         return np.asarray(np.where(stays, late, 0.0).max(axis=0, initial=0.0))
 
     def central(self) -> Estimate:
-        """The slope at 0 by central differences."""
-        return self._best((self.ahead - self.behind) / (2 * self.h), (2, 4))
+        """The slope at 0 by central differences; nothing is known where they grow with 1 / h."""
+        table = (self.ahead - self.behind) / (2 * self.h)
+        value, error = self._best(table, (2, 4))
+        last = np.abs(table[-3:])
+        grows = (last[1:] > 0.75 * self.ratio * last[:-1]).all(axis=0) & (last[0] > 0)
+        return Estimate(value, np.where(grows, np.inf, error))
 
     def sides(self) -> Slopes:
         """The slopes at 0 from the left and from the right, too."""
@@ -129,46 +144,90 @@ def slopes(curve: Curve, **steps: Any) -> Slopes:
         return Samples(curve, **steps).sides()
 
 
+SHARP = 1e-4  # a derivative known no better than this (relative) decides nothing
 CLOSER = (1e-5, 1e-7, 1e-9)  # first steps that look closer and closer
 
 
-def confirmed(curve: Curve, claimed: Array, found: Estimate) -> Array:
+def confirmed(
+    curve: Curve,
+    claimed: Array,
+    found: Estimate,
+    near: float = CLOSER[0],
+    vague: Any = False,
+) -> tuple[Array, Array]:
     """Where steps too small for what bends or breaks nearby say that a claimed slope is right.
 
-    >>> bend = lambda h: np.hypot(h, 1e-7)  # looks like |h| from afar
-    >>> afar = Samples(lambda h: bend(h + 1e-7)).central()
-    >>> bool(confirmed(lambda h: bend(h + 1e-7), np.sqrt(0.5), afar))
-    True
+    Args:
+        curve: of which it is the slope.
+        claimed: the slope.
+        found: what larger steps say.
+        near: a step that suits the point: a tenth of the smallest distance to 0, say.
+        vague: where larger steps say nothing, so that smaller ones need not contradict them.
+
+    Returns:
+        Where it is right, and where that is doubtful, because the curve is a staircase: between
+        its steps every function that computes in low precision is level.
+
+    >>> bend = lambda h: np.hypot(h + 1e-7, 1e-7)  # looks like |h| from afar
+    >>> confirmed(bend, np.sqrt(0.5), Samples(bend).central())
+    (np.True_, np.False_)
+    >>> stairs = lambda h: np.float64(np.float32(np.sin(1.0 + h)))
+    >>> confirmed(stairs, np.array(0.0), Samples(stairs).central())
+    (np.True_, np.True_)
     """
     gap = np.abs(claimed - found.value)
-    right = np.zeros(np.shape(gap), dtype=bool)
-    for coarse in CLOSER:
+    right, doubtful = np.zeros((2, *np.shape(gap)), dtype=bool)
+    for coarse in (*CLOSER, near, near / 100):
         closer = Samples(curve, coarse=coarse, levels=6).central()
-        sharp = closer.error < 0.1 * gap
-        right |= sharp & (np.abs(claimed - closer.value) <= closer.error)
-    return right
+        sharp = (closer.error < 0.1 * gap) | (vague & (closer.error <= SHARP * np.abs(claimed)))
+        agrees = sharp & (np.abs(claimed - closer.value) <= closer.error)
+        if agrees.any():
+            doubtful |= agrees & ~right & (jumps(curve) > 0.1 * coarse * gap)
+        right |= agrees
+    return right, doubtful
 
 
-def closest(curve: Curve) -> Slopes:
+def jumps(curve: Curve, coarse: float = 1e-2, levels: int = 16) -> Array:
+    """How far the values of a curve jump at most of its small steps.
+
+    A bend or a break nearby shows at few of them: on both sides of it the curve goes on straight.
+    """
+    samples = Samples(curve, coarse, levels)
+    found = np.zeros(samples.here.shape)
+    for side in (samples.ahead, samples.behind):
+        rest = side - samples.here
+        for order in (1, 2, 0):
+            rest = rest[:-1] - 2.0**order * rest[1:]
+        found = np.maximum(found, np.median(np.abs(rest), axis=0))
+    size = np.maximum(np.abs(samples.here), np.abs(samples.ahead).max(axis=0))
+    return np.where(found > 64 * EPS * size, found, 0.0)
+
+
+def closest(curve: Curve, rounding: Any = 0.0) -> Slopes:
     """The slopes at 0, from steps so small that kinks nearby are not between them.
 
     >>> closest(lambda h: np.array([abs(h), abs(h - 1e-7)])).kink
     array([ True, False])
     """
     with np.errstate(all="ignore"):
-        found = Samples(curve).sides()
+        found = Samples(curve, rounding=rounding).sides()
         for coarse in CLOSER:
             if not found.kink.any():
                 break
-            closer = Samples(curve, coarse=coarse, levels=6).sides()
+            closer = Samples(curve, coarse=coarse, levels=6, rounding=rounding).sides()
             gap = np.abs(found.left.value - found.right.value)
             joins = found.kink & ~closer.kink & (closer.left.error + closer.right.error < 0.1 * gap)
-            found = Slopes(*(_choose(joins, a, b) for a, b in zip(closer, found, strict=True)))
+            found = chosen(joins, closer, found)
     return found
 
 
-def _choose(where: Array, a: Estimate, b: Estimate) -> Estimate:
-    return Estimate(*(np.where(where, x, y) for x, y in zip(a, b, strict=True)))
+def chosen(where: Array, a: Slopes, b: Slopes) -> Slopes:
+    """Slopes from `a` where a condition holds, else from `b`."""
+    pairs = [
+        Estimate(*(np.where(where, x, y) for x, y in zip(p, q, strict=True)))
+        for p, q in zip(a, b, strict=True)
+    ]
+    return Slopes(*pairs)
 
 
 def complex_slope(curve: Callable[[complex], Array], like: Estimate) -> Array | None:

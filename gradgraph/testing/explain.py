@@ -198,7 +198,7 @@ def _reproducer(trial: Trial, culprit: Suspect | None, folder: Path) -> str:
         if isinstance(case, FunctionCase | PairCase):
             writer.imports["from gradgraph.testing import check"] = None
             parts = [writer.value(a) for a in case.args]
-            target = writer.name(case.function)
+            target = writer.value(case.function)
             if case.options:
                 given = ", ".join(f"{k}={writer.value(v)}" for k, v in case.options.items())
                 target = f"partial({target}, {given})"

@@ -40,7 +40,16 @@ UNARY: tuple[Op, ...] = (
     Exp(),
     *(3 * (REVERSED, FIRST_ROW)),
 )
-BINARY: tuple[Op, ...] = (Add(), Add(), Add(), Subtract(), Multiply(), Matmul(), Maximum(), Divide())
+BINARY: tuple[Op, ...] = (
+    Add(),
+    Add(),
+    Add(),
+    Subtract(),
+    Multiply(),
+    Matmul(),
+    Maximum(),
+    Divide(),
+)
 
 
 @dataclass(frozen=True)

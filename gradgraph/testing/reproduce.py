@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import sys
 import textwrap
-from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -69,6 +69,13 @@ class Writer:
             fields = zip(v.fields, v._values, strict=True)
             inside = ", ".join(f"{k}={self.value(x)}" for k, x in fields)
             return f"{self.name(type(v))}({inside})"
+        if isinstance(v, functools.partial):
+            self.imports["from functools import partial"] = None
+            given = [*map(self.value, v.args)]
+            given += [f"{k}={self.value(x)}" for k, x in v.keywords.items()]
+            return f"partial({', '.join([self.value(v.func), *given])})"
+        if isinstance(v, np.ufunc):
+            return f"np.{v.__name__}"
         if v is None or v is ... or isinstance(v, bool | int | float | str | slice):
             return repr(v)
         if callable(v):
@@ -196,7 +203,7 @@ def _source(thing: Any) -> str:
     raise Unwritable("a lambda among others")
 
 
-@lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=8)
 def _lambdas(source: str) -> dict[int, list[ast.Lambda]]:
     """The lambdas of a file by the line that they begin on."""
     found: dict[int, list[ast.Lambda]] = {}

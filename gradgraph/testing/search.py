@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradgraphError, MissingExtraError
-from .case import CannotCheck, Case
+from .case import CannotCheck, Case, OpCase, normal
 from .laws import Broken, Tally, examine, outside
 
 SHRINKING = 10.0  # seconds that shrinking may take
@@ -67,10 +67,24 @@ class Search:
                 return None
             self.tally.add(trial.run())
         except Broken as broken:
+            if _at_an_edge(trial.case):
+                self.outside += 1
+                return None
             if self.found is None or trial.size < self.found[0].size:
                 self.found = trial, broken
             return broken
         return None
+
+
+def _at_an_edge(case: Case) -> bool:
+    """Whether a function ends at the point, like sqrt at 0: next to it, its result is no number."""
+    if isinstance(case, OpCase):
+        return False
+    rng = np.random.default_rng(0)
+    ts = [1e-3 * normal(rng, x.shape) * np.where(x == 0, 1.0, np.abs(x)) for x in case.xs]
+    curve = case.along(ts)
+    with np.errstate(all="ignore"):
+        return not all(np.all(np.isfinite(curve(h))) for h in (-1.0, 1.0))
 
 
 class _Found(Exception):

@@ -1,32 +1,35 @@
 """How far rounding may move a number that is small because large terms cancel.
 
-Nothing but the terms tells it, and they are not seen in the result. So everything is done once more
-in float32: how far that is off, in its own eps, is what eps of float64 is to be multiplied with.
-Where a scalar graph is at hand, the terms are also read off; where there is none, or a rule that
-somebody else wrote, terms of the size of the cotangent are assumed.
+Nothing but the terms tells it, and they are not seen in the result. So everything is done again in
+float32: how far that is off, in its own eps, is what eps of float64 is to be multiplied with. And
+once more with the result of every op moved a little, for what saturates rounds to itself in both.
+Where a scalar graph is at hand, the terms are also read off.
 
 Only asked for when a comparison is about to fail: a gradient that is zero but for rounding, like
-that of Σ softmax(x) or of a bias before a normalisation, is no fault.
+that of Σ softmax(x), of tanh(20), or of a bias before a normalisation, is no fault.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ..case import Case, normal
+from ..case import Case, Traced, joined, normal
+from ..differences import EPS
 from .claims import unfolded
 from .verdict import largest
 
 TRIALS = 6  # points nearby; at one of them all might round to the right number
 NEARBY = 1e-6  # relative distance between them
+SHAKEN = (1e-7, 1e-14)  # relative distances by which results of ops are moved
 SINGLE = float(np.finfo(np.float32).eps)
 
 
 class Amplitude:
-    """The sizes of the terms in the results, gradients and tangent of a case.
+    """The sizes of the terms in the result, the gradients and the tangent of a case, elementwise.
 
     Attributes:
         result: of the result.
@@ -35,47 +38,83 @@ class Amplitude:
     """
 
     def __init__(self, case: Case) -> None:
-        self.result = self.tangent = 0.0
-        self.gradients = [0.0 for _ in case.xs]
+        value = case.value(case.xs)
+        self.result = self.tangent = np.zeros(value.shape)
+        self.gradients = [np.zeros(x.shape) for x in case.xs]
         self._read(case)
         rng = np.random.default_rng(0)
         for _ in range(TRIALS):
-            self._try(case, rng)
+            us = normal(rng, value.shape), [normal(rng, x.shape) for x in case.xs]
+            with suppress(Exception):  # not everything takes float32
+                self._narrowly(case, *us, rng)
+            if isinstance(case, Traced):
+                for size in SHAKEN:
+                    with suppress(Exception):
+                        self._shakily(case, *us, rng, size)
+        if isinstance(case, Traced):
+            self._count_narrow_ops(case)
 
     def _read(self, case: Case) -> None:
+        """What the scalar graph says; without one, no less than its size for a rule by hand."""
         graph = unfolded(case)
+        if graph is not None:
+            self.result = graph.condition()
+            self.gradients = graph.pull(np.ones(graph.output.shape)).scales
+            self.tangent = graph.push([np.ones(x.shape) for x in case.xs]).scales
         if graph is None or getattr(case, "opaque", False):
-            self.gradients = [1.0 for _ in case.xs]
-        if graph is None:
-            return
-        self.result = largest(graph.condition())
-        scales = graph.pull(np.ones(graph.output.shape)).scales
-        self.gradients = [max(g, largest(s)) for g, s in zip(self.gradients, scales, strict=True)]
-        self.tangent = largest(graph.push([np.ones(x.shape) for x in case.xs]).scales)
+            size = largest(case.value(case.xs))
+            self.gradients = [
+                np.maximum(g, size / (largest(x) or 1.0))
+                for g, x in zip(self.gradients, case.xs, strict=True)
+            ]
 
-    def _try(self, case: Case, rng: np.random.Generator) -> None:
+    def _narrowly(self, case: Case, u: Any, ts: Any, rng: np.random.Generator) -> None:
         def near(x: Any) -> Any:
             return np.asarray(x * (1.0 + NEARBY * normal(rng, x.shape)), dtype=np.float32)
 
-        xs = [near(x) for x in case.xs]
-        u = near(normal(rng, case.value(case.xs).shape))
-        ts = [near(normal(rng, x.shape)) for x in case.xs]
-        try:
-            rough = case.swept(xs, u, ts)
-            there = case.at([x.astype(float) for x in xs])
-            fine = there.swept(there.xs, u.astype(float), [t.astype(float) for t in ts])
-        except Exception:
-            return  # not everything takes float32
-        self.result = max(self.result, gap(rough[0], fine[0]))
-        self.tangent = max(self.tangent, gap(rough[2], fine[2]))
+        xs, u, ts = [near(x) for x in case.xs], near(u), [near(t) for t in ts]
+        rough = case.swept(xs, u, ts)
+        there = case.at([x.astype(float) for x in xs])
+        fine = there.swept(there.xs, u.astype(float), [t.astype(float) for t in ts])
+        self._take(rough, fine, SINGLE)
+
+    def _shakily(
+        self, case: Traced, u: Any, ts: Any, rng: np.random.Generator, size: float
+    ) -> None:
+        leaves, outs = case.shaken(size, rng)
+        value = joined([np.asarray(getattr(o, "_data", o)) for o in outs])
+        cotangents = case.pulled(leaves, outs, u) if case.reverse else []
+        tangent = case.pushed(leaves, outs, ts) if case.forward else value * 0
+        self._take((value, cotangents, tangent), case.swept(case.xs, u, ts), size)
+
+    def _take(self, rough: Any, fine: Any, size: float) -> None:
+        self.result = np.maximum(self.result, gap(rough[0], fine[0]) / size)
+        self.tangent = np.maximum(self.tangent, gap(rough[2], fine[2]) / size)
         gaps = map(gap, rough[1], fine[1])
-        self.gradients = [max(g, gap) for g, gap in zip(self.gradients, gaps, strict=False)]
+        self.gradients = [
+            np.maximum(g, found / size) for g, found in zip(self.gradients, gaps, strict=False)
+        ]
+
+    def _count_narrow_ops(self, case: Traced) -> None:
+        """An op that computes in float32 rounds to that, whatever the arguments are."""
+        floats = [np.asarray(v._data) for v in case.graph().vertices if v.op is not None]
+        coarsest = max((np.finfo(a.dtype).eps for a in floats if a.dtype.kind == "f"), default=0)
+        if coarsest > EPS:
+            factor = float(coarsest) / EPS / 100
+            sizes = case.swept(
+                case.xs, np.ones(self.result.shape), [np.ones(x.shape) for x in case.xs]
+            )
+            self.result = self.result + factor * largest(sizes[0])
+            self.tangent = self.tangent + factor * largest(sizes[2])
+            self.gradients = [
+                g + factor * largest(s) for g, s in zip(self.gradients, sizes[1], strict=False)
+            ]
 
 
-def gap(rough: Any, fine: Any) -> float:
-    """The largest difference, in eps of float32."""
-    gap = np.abs(np.asarray(rough, dtype=float) - fine)
-    return largest(gap[np.isfinite(gap)]) / SINGLE
+def gap(rough: Any, fine: Any) -> Any:
+    """The difference, elementwise; 0 where there is none to speak of."""
+    found = np.abs(np.asarray(rough, dtype=float) - fine)
+    return np.where(np.isfinite(found), found, 0.0)
 
 
 def amplitude(case: Case) -> Amplitude:
@@ -85,16 +124,16 @@ def amplitude(case: Case) -> Amplitude:
     return case.amplitude  # type: ignore[no-any-return]
 
 
-def of_result(case: Case) -> Callable[[], float]:
+def of_result(case: Case) -> Callable[[], Any]:
     """The terms of the result, to be found when they are asked for."""
     return lambda: amplitude(case).result
 
 
-def of_gradient(case: Case, k: int, u: Any) -> Callable[[], float]:
+def of_gradient(case: Case, k: int, u: Any) -> Callable[[], Any]:
     """The terms of the gradient of variable k, for cotangents as large as u."""
     return lambda: amplitude(case).gradients[k] * max(1.0, largest(u))
 
 
-def of_tangent(case: Case, t: Any) -> Callable[[], float]:
-    """The terms of the tangent, for tangents as large as t."""
-    return lambda: amplitude(case).tangent * max(1.0, largest(t))
+def of_tangent(case: Case, ts: Sequence[Any]) -> Callable[[], Any]:
+    """The terms of the tangent of the result, for tangents as large as ts."""
+    return lambda: amplitude(case).tangent * max([1.0, *map(largest, ts)])

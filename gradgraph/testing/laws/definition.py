@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from ...node import Vertex
 from ...spec import Spec, brief
 from ..case import CannotCheck, Case, OpCase, PairCase, Traced, normal, split
+from .amplitude import of_gradient, of_result, of_tangent
 from .claims import guarded, unfolded, vjp
 from .verdict import Broken, Tally, compare, gradient, largest, place, same
 
@@ -45,7 +46,8 @@ def reference(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
             f"the result is {brief(found.shape)}, but that of its definition is"
             f" {brief(wanted.shape)}",
         )
-    compare("reference", found, wanted, graph.condition(), tally, lambda at: f"out{place(at)}")
+    what: Callable[[Any], str] = lambda at: f"out{place(at)}"  # noqa: E731
+    compare("reference", found, wanted, graph.condition(), tally, what, of_result(case))
     return True
 
 
@@ -133,16 +135,21 @@ def scalar_graph(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     u = normal(rng, graph.output.shape)
     ts = [normal(rng, x.shape) for x in case.xs]
     # A rule that somebody else wrote may round as it likes, to half of the digits.
-    factor, floor = (5e4, 25.0) if isinstance(case, Traced) and case.opaque else (1.0, 0.0)
+    factor, floor = 1.0, 0.0
+    if isinstance(case, Traced) and case.opaque:
+        factor, floor = 5e4, 25.0 * largest(case.value(case.xs))
     if case.reverse:
         exact = graph.pull(u)
         found = vjp(case, u, "scalar graph")
-        for label, a, b, size in zip(case.labels, found, exact.values, exact.scales, strict=True):
+        for k, label in enumerate(case.labels):
+            a, b, size = found[k], exact.values[k], exact.scales[k]
             scale = factor * (size + largest(size)) + floor * largest(u)
-            compare("scalar graph", a, b, scale, tally, partial(gradient, label, ""))
+            what: Callable[[Any], str] = partial(gradient, label, "")
+            compare("scalar graph", a, b, scale, tally, what, of_gradient(case, k, u))
     if case.forward:
         exact = graph.push(ts)
         scale = factor * (exact.scales + largest(exact.scales)) + floor
         found = guarded("scalar graph", lambda: case.jvp(ts))
-        compare("scalar graph", found, exact.values, scale, tally, lambda at: f"tangent{place(at)}")
+        what = lambda at: f"tangent{place(at)}"  # noqa: E731
+        compare("scalar graph", found, exact.values, scale, tally, what, of_tangent(case, ts))
     return True

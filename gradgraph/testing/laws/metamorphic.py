@@ -96,7 +96,7 @@ def _repeated(case: Traced, rng: np.random.Generator, tally: Tally) -> None:
     scale = np.abs(wanted[i]) + np.abs(wanted[j]) + largest(wanted[i]) + largest(wanted[j])
     a, b = case.labels[i], case.labels[j]
     what = partial(gradient, a, f" where {a} and {b} are one tensor")
-    terms: Callable[[], float] = lambda: sum(of_gradient(apart, k, u)() for k in pair)  # noqa: E731
+    terms: Callable[[], Any] = lambda: sum(of_gradient(apart, k, u)() for k in pair)  # noqa: E731
     compare("metamorphic", found, both, scale, tally, what, terms)
 
 
@@ -141,7 +141,7 @@ def _alone(case: Traced, rng: np.random.Generator, tally: Tally) -> None:
     found = np.zeros_like(wanted) if outs[0] not in pushed else pushed[outs[0]]
     scale = np.abs(wanted) + largest(wanted)
     what: Callable[[Any], str] = lambda at: f"tangent{place(at)} for {case.labels[k]} alone"  # noqa: E731
-    compare("metamorphic", np.asarray(found), wanted, scale, tally, what, of_tangent(case, t))
+    compare("metamorphic", np.asarray(found), wanted, scale, tally, what, of_tangent(case, ts))
 
 
 def _expanded(case: OpCase, rng: np.random.Generator, tally: Tally) -> None:
@@ -184,7 +184,7 @@ def _items(case: OpCase, rng: np.random.Generator, tally: Tally) -> None:
         value = one.value(one.xs)
         scale = np.abs(value) + largest(value)
         what: Callable[[Any], str] = lambda at: f"out{place(at)}"  # noqa: E731
-        compare("metamorphic", out[n : n + 1], value, scale, tally, what, of_result(case))
+        compare("metamorphic", out[n : n + 1], value, scale, tally, what, of_result(one))
         parts.append(vjp(one, u[n : n + 1], "metamorphic"))
     for k, i in enumerate(case.places):
         each = [p[k] for p in parts]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from ...ops import sum as total
 from ...sweep import pull, push, reach
 from ...tensor import asarray
 from ..case import CannotCheck, Case, OpCase, Traced, holding, normal, tracked, weighted
-from ..differences import Samples, closest, confirmed
-from .amplitude import NEARBY, TRIALS, amplitude, gap
-from .limits import FIRST_LEVELS, off
+from ..differences import Samples, closest
+from .amplitude import NEARBY, SHAKEN, SINGLE, TRIALS, amplitude, gap
+from .limits import FIRST_LEVELS, Steps, inner_kinks, near, off, weighed
 from .verdict import Broken, Entry, Tally, compare, gradient, largest, place, worst_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -44,6 +45,7 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
                 f"a second derivative fails with {type(error).__name__}: {error}",
                 "Write the rule with operators and gradgraph's functions, or pass order=1.",
             ) from error
+    terms = cache(lambda: _terms(case, u, ts))
     for k, label in enumerate(case.labels):
         what = partial(gradient, label, " of second order")
         factor = 1e3 if isinstance(case, OpCase) else 1e6
@@ -52,8 +54,7 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
                 continue
             a, b = forward_reverse[k] if forward_reverse else reverse_reverse[k], other[k]
             scale = (np.abs(b) + largest(b) + largest(a)) * factor
-            terms = partial(_terms, case, k, u, ts)
-            compare("second order", a, b, scale, tally, what, terms)
+            compare("second order", a, b, scale, tally, what, partial(_nth, terms, k))
     best = np.concatenate([h.ravel() for h in forward_reverse or reverse_reverse])
     if not best.size:
         return True
@@ -71,19 +72,17 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     tally.compared += 1
     samples = Samples(curve, levels=FIRST_LEVELS)
     found = samples.central()
-    wrong, unclear = off(best, found)
-    if unclear.any():  # a kink nearby: closer
-        samples = Samples(curve, coarse=2.0**-11, levels=12)
-        found = samples.central()
-        wrong, unclear = off(best, found)
-    if wrong.any():
-        samples = Samples(curve, coarse=0.09, levels=16, ratio=3.0)
-        wrong &= off(best, samples.central())[0]
-    if wrong.any():
-        wrong &= ~confirmed(curve, best, found)
-    if wrong.any() and closest(case.along(ts)).kink.any():
-        tally.kinks += 1  # two values are tied but for rounding
-        return True
+    span = largest(np.concatenate([x.ravel() for x in case.xs])) or 1.0
+    wrong, unclear = off(best, found, samples.size / span)
+    if wrong.any() or unclear.any():
+        every = np.concatenate([np.ravel(t) for t in terms()])
+        every = np.sum(np.abs(weights) * every, keepdims=True) if large else every
+        verdict, slopes = weighed(curve, best, Steps(near(case, ts), span, 0.0), every)
+        wrong, unclear, found = verdict.wrong, verdict.unclear, slopes.central
+        kinked = verdict.kinked.any() or (wrong.any() and closest(case.along(ts)).kink.any())
+        if kinked or (wrong.any() and inner_kinks(case, rng)):  # the slope itself jumps
+            tally.kinks += 1
+            return True
     if wrong.any():
         at = worst_of(np.where(wrong, np.abs(best - found.value), -1.0))
         where = "⟨weights, H t⟩" if large else f"by {_named(case, at[0])}"
@@ -97,24 +96,46 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     return True
 
 
-def _terms(case: Traced, k: int, u: Array, ts: Sequence[Array]) -> float:
-    """What cancels in H t by variable k: how far float32 is off, in its eps."""
+def _nth(terms: Callable[[], list[Array]], k: int) -> Array:
+    return terms()[k]
+
+
+def _terms(case: Traced, u: Array, ts: Sequence[Array]) -> list[Array]:
+    """What cancels in H t: how far float32 is off, in its eps, or results of ops that are moved."""
     first = amplitude(case).gradients  # H has g gᵀ in it
-    found = first[k] * sum(first) * largest(u) * max(map(largest, ts))
+    scale = sum(map(largest, first)) * largest(u) * max(map(largest, ts))
+    found = [g * scale for g in first]
     rng = np.random.default_rng(0)
     for _ in range(TRIALS):
         xs = [np.asarray(x * (1.0 + NEARBY * normal(rng, x.shape)), np.float32) for x in case.xs]
-        both = []
-        for dtype in (np.float32, np.float64):
-            moved = [x.astype(dtype) for x in xs]
-            with holding(case.parameters, moved[len(xs) - len(case.parameters) :]):
-                leaves, outs = case.traced(moved)
-                seeds = [t.astype(np.float32).astype(dtype) for t in ts]
-                head = u.astype(np.float32).astype(dtype)
-                both.append(_hessians(case, leaves, outs, head, seeds))
-        rough, fine = both
-        found = max([found, *(gap(a[k], b[k]) for a, b in zip(rough, fine, strict=True) if a)])
+        with suppress(Exception):  # not everything takes float32
+            rough, fine = (
+                _hessians_at(case, [x.astype(t) for x in xs], u, ts) for t in (np.float32, float)
+            )
+            _widen(found, rough, fine, SINGLE)
+        with suppress(Exception), case.held():
+            there = _hessians(case, *case.trace(), u, ts)
+            for size in SHAKEN:
+                _widen(found, _hessians(case, *case.shaken(size, rng), u, ts), there, size)
     return found
+
+
+def _hessians_at(
+    case: Traced, xs: Sequence[Array], u: Array, ts: Sequence[Array]
+) -> tuple[Any, Any, Any]:
+    """`_hessians` at other values, in their dtype."""
+    with holding(case.parameters, xs[len(xs) - len(case.parameters) :]):
+        leaves, outs = case.traced(xs)
+        dtype = xs[0].dtype
+        seeds = [t.astype(np.float32).astype(dtype) for t in ts]
+        return _hessians(case, leaves, outs, u.astype(np.float32).astype(dtype), seeds)
+
+
+def _widen(found: list[Array], rough: Any, fine: Any, size: float) -> None:
+    for a, b in zip(rough, fine, strict=True):
+        if a:
+            for k in range(len(found)):
+                found[k] = np.maximum(found[k], gap(a[k], b[k]) / size)
 
 
 def _named(case: Case, flat: int) -> str:

@@ -105,6 +105,6 @@ def adjoint(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         np.asarray(scale * factor),
         tally,
         lambda at: "⟨Jᵀu, v⟩ against ⟨u, J v⟩",
-        lambda: factor * size * of_tangent(case, np.concatenate([t.ravel() for t in ts]))(),
+        lambda: factor * size * largest(of_tangent(case, ts)()),
     )
     return True

@@ -82,7 +82,7 @@ def compare(
     scale: Any,
     tally: Tally,
     what: Callable[[Any], str],
-    terms: Callable[[], float] = float,
+    terms: Callable[[], Any] = float,
 ) -> None:
     """Raise if a number is further off than rounding explains; remember the worst in eps.
 
@@ -115,7 +115,8 @@ def compare(
 
 def _in_eps(gap: Array, size: Array) -> Array:
     errors = np.where(gap == 0, 0.0, gap / np.maximum(EPS * size, 1e-300))
-    return np.where(np.isnan(errors), np.inf, errors)
+    errors = np.where(np.isnan(errors), np.inf, errors)
+    return np.where(np.isfinite(size) | np.isnan(gap), errors, 0.0)  # the terms overflow
 
 
 def same(a: Any, b: Any) -> bool:

@@ -1,0 +1,516 @@
+"""What `gradgraph.testing` tells its users: refusals, reports, reproducers, command, plugin."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import gradgraph as gg
+from gradgraph import nn
+from gradgraph.testing import (
+    Arguments,
+    CannotCheck,
+    WrongGradient,
+    blame,
+    broadcastable,
+    check,
+    check_op,
+    conv_cases,
+    given_gradients,
+    index_cases,
+    pool_cases,
+    shapes,
+    tensors,
+)
+
+ROOT = Path(gg.__file__).parents[1]
+X = np.array([[0.3, -0.5, 1.2], [0.7, 0.1, -0.9]])
+
+
+def bad_sine():
+    return gg.custom(np.sin, vjp=lambda g, out, x: g * np.sin(x), name="bad sine")
+
+
+class TestRefusals:
+    """Bad input gets a clear message of one sentence and one fix, and is never passed."""
+
+    def refused(self, function, *args, **options):
+        with pytest.raises(CannotCheck) as error:
+            check(function, *args, **options)
+        text = str(error.value)
+        assert text.startswith("cannot check ")
+        assert "Traceback" not in text
+        return text
+
+    def test_not_deterministic(self):
+        rng = np.random.default_rng(0)
+        text = self.refused(lambda x: x * rng.normal(), X)
+        assert "two calls with the same arguments gave different results" in text
+        calls = []
+        text = self.refused(lambda x: x.sum() * len(calls) + (calls.append(1) or 0), X)
+        assert "different results" in text
+
+    def test_nothing_is_returned(self):
+        def forgot(x):
+            x * 2.0
+
+        assert "it returned nothing, not a tensor. Does it lack a return?" in self.refused(
+            forgot, X
+        )
+        assert "it returned nothing" in self.refused(lambda x: None, X, vjp=lambda g, x: g)
+
+    def test_something_else_is_returned(self):
+        assert "it returned a str, not a tensor" in self.refused(lambda x: "3", X)
+        assert "it returned a dict" in self.refused(lambda x: {"loss": x.sum()}, X)
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda x: x.argmax(),
+            lambda x: x > 0,
+            lambda x: 3,
+            lambda x: gg.Tensor(np.array([1, 2])),
+        ],
+    )
+    def test_no_floats_are_returned(self, function):
+        assert "only floats have derivatives" in self.refused(function, X)
+
+    def test_the_argument_is_written(self):
+        def scale(x):
+            x.data[0] = 2.0
+            return x
+
+        def scale_array(x):
+            x *= 2
+            return x
+
+        assert "writes into its arguments" in self.refused(scale, X)
+        with pytest.raises(WrongGradient, match="changes its argument x in place"):
+            check(scale_array, X, vjp=lambda g, x: 2 * g)
+
+    def test_a_kink_exactly_at_the_sample(self):
+        text = self.refused(gg.relu, np.array([0.0, 1.0]))
+        assert "the slope of out[0] is 0 on one side and 1 on the other" in text
+        assert check(gg.relu, np.array([0.0, 1.0]), kinks="accept").tally.kinks
+
+    def test_a_point_outside_the_domain(self):
+        assert "is not finite" in self.refused(gg.log, np.array([-1.0, 2.0]))
+        text = self.refused(gg.log, tensors((3,), values="tied"))
+        assert "not finite for" in text
+
+    def test_it_raises(self):
+        def only_small(x):
+            if x.shape[0] > 2:
+                raise ValueError("more than two rows.")
+            return x.sum()
+
+        text = self.refused(only_small, tensors(shapes(1, 2)))
+        assert "it raised ValueError for x (3" in text
+        assert text.count("..") == 0
+        assert "RecursionError" in self.refused(lambda x: only_small.__call__(forever(x)), X)
+
+    def test_it_needs_another_rank(self):
+        text = self.refused(lambda x: gg.conv(x, np.ones((3, 3, 1, 1))), np.ones((2, 3)))
+        assert "it raised ShapeError for x (2, 3) float64" in text
+
+    def test_no_shape_that_is_guessed_fits(self):
+        text = self.refused(lambda x: x.reshape(7, 11))
+        assert "accepts none of the shapes that were tried" in text
+
+    def test_nothing_to_differentiate_by(self):
+        assert "there is nothing to differentiate by" in self.refused(lambda n: 2.0 * n, 3)
+        assert "Pass floats, 2.0 instead of 2" in self.refused(lambda: gg.ones((2,)))
+
+    def test_bad_options(self):
+        assert "order is 3" in self.refused(gg.sin, X, order=3)
+        assert "kinks is 'ignore'" in self.refused(gg.sin, X, kinks="ignore")
+        assert "it is no function" in self.refused(3, X)
+        for examples in (0, -1, 1.5, True):
+            assert "examples is" in self.refused(gg.sin, X, examples=examples)
+
+    def test_differences_that_decide_nothing(self):
+        def noise(x):
+            return np.frombuffer(np.sin(1e12 * x).tobytes()).reshape(x.shape)
+
+        text = self.refused(noise, X, vjp=lambda g, x: 1e12 * np.cos(1e12 * x) * g)
+        assert "differences decided nothing" in text
+
+    def test_a_second_derivative_that_cannot_be_had(self):
+        with pytest.raises(CannotCheck, match="pass order=1"):
+            check(gg.custom(np.exp, vjp=lambda g, out, x: np.array(g) * np.exp(float(x))), 0.5)
+
+
+def forever(x):
+    return forever(x)
+
+
+class TestWhatIsRight:
+    """No false alarm: numbers that are small because large terms cancel, ties, odd shapes."""
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda x: gg.softmax(x).sum(-1),
+            lambda x: (x * 0.1) * 0.3 - x * (0.1 * 0.3),
+            lambda x: gg.log(gg.exp(x)) - x,
+            lambda x: (gg.sin(x) ** 2 + gg.cos(x) ** 2).sum(),
+            lambda x: (x - x.mean(-1, keepdims=True)).sum(),
+            lambda x: (x + 1e6) - 1e6 - x,
+            lambda x: x * 0.0,
+            lambda x: gg.exp(x * 1e-9),
+            lambda x: x[:0],
+        ],
+    )
+    def test_cancellation(self, function):
+        for seed in range(5):
+            assert check(function, X, seed=seed).verdict == "passed"
+
+    def test_a_bias_before_a_normalisation_has_no_gradient(self):
+        conv = nn.Conv(1, 2, 3, rng=0)
+
+        def normalised(x):
+            y = conv(x)
+            y = y - y.mean((0, 1, 2), keepdims=True)
+            y = y / gg.sqrt((y * y).mean((0, 1, 2), keepdims=True) + 1e-3)
+            return gg.tanh(y).sum()
+
+        x = np.random.default_rng(0).normal(size=(2, 5, 5, 1))
+        assert check(normalised, x).verdict == "passed"
+
+    def test_a_pair_whose_terms_cancel(self):
+        def softmax(x):
+            e = np.exp(x - x.max())
+            return e / e.sum()
+
+        def pull(g, x):
+            p = softmax(x)
+            return p * (g - (g * p).sum())
+
+        for scale in (1, 100):
+            check(softmax, scale * X, vjp=pull)
+            check(lambda x: softmax(x).sum(), scale * X, vjp=pull)
+
+    def test_modules_with_parameters(self):
+        net = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 2, rng=1))
+        report = check(net, X)
+        assert report.verdict == "passed"
+        assert report.tally.held["second order"]
+
+    def test_arguments_of_every_kind(self):
+        def model(batch, weights, *, rate, steps=2):
+            total = batch["x"] @ weights[0] + weights[1]
+            return total.sum() * rate + 0.0 * steps + batch["y"][0]
+
+        batch = {"x": X, "y": np.array([1, 0])}
+        inputs = tensors((3, 2)).map(lambda w: Arguments((batch, [w, np.zeros(2)]), {"rate": 0.3}))
+        assert check(model, inputs).verdict == "passed"
+
+
+class TestFailureReport:
+    def test_it_names_entry_op_line_and_picture(self):
+        f = bad_sine()
+
+        def model(x):
+            return gg.exp(f(x * 2.0)).sum()
+
+        with gg.debug(), pytest.raises(WrongGradient) as error:
+            check(model, X)
+        e = error.value
+        assert e.law in gg.testing.LAWS
+        assert "bad sine" in e.culprit
+        assert f"test_testing.py:{model.__code__.co_firstlineno + 1}" in e.culprit
+        x = e.example["x"]
+        entry = next(n for n in e.entries if "for a cotangent of ones" in n.what)
+        at = tuple(int(i) for i in entry.what.split("[")[1].split("]")[0].split(","))
+        v = 2 * x[at]
+        assert entry.expected == pytest.approx(np.exp(np.sin(v)) * np.cos(v) * 2, rel=1e-5)
+        assert entry.got == pytest.approx(np.exp(np.sin(v)) * np.sin(v) * 2, rel=1e-5)
+        svg = Path(e.picture).read_text(encoding="utf-8")
+        assert "wrong derivative" in svg
+        for part in (e.law, str(entry), e.culprit, e.picture, "reproduce with"):
+            assert part in str(e)
+
+    def test_the_smallest_counterexample(self):
+        def wrong_from_three(x):
+            return x * x
+
+        def pull(g, x):
+            return 2 * x * g * (1.5 if x.size >= 3 else 1.0)
+
+        with pytest.raises(WrongGradient) as error:
+            check(wrong_from_three, tensors(), vjp=pull)
+        assert error.value.example["x"].size == 3
+
+    def test_op_by_its_own_sample(self):
+        with pytest.raises(WrongGradient) as error:
+            check_op(wrong_op())
+        assert error.value.culprit == "wrong_double"
+        assert sum(np.size(a) for a in error.value.example.values()) <= 3
+
+    def test_blame_finds_the_vertex(self):
+        f = bad_sine()
+        found = blame(lambda x: gg.tanh(gg.exp(x) * f(x)), X)
+        assert [str(s).partition(" made")[0] for s in found] == ["bad sine"]
+        assert blame(lambda x: gg.tanh(gg.exp(x)), X) == []
+
+
+def wrong_op():
+    """An op that is not registered for the rest of the suite."""
+    before = dict(gg.Op.registry)
+
+    class WrongDouble(gg.Op):
+        name = "wrong_double"
+        args = ("x",)
+
+        def spec(self, x):
+            return x
+
+        def forward(self, x):
+            return 2 * x
+
+        def reference(self, x):
+            return x + x
+
+        def vjp_x(self, g, out, x):
+            return 3 * g
+
+        def jvp_x(self, t, out, x):
+            return 2 * t
+
+        @classmethod
+        def sample(cls, draw):
+            return cls(), (draw.normal(draw.shape()),)
+
+    gg.Op.registry.clear()
+    gg.Op.registry.update(before)
+    return WrongDouble
+
+
+WRONG = """
+import numpy as np
+import gradgraph as gg
+from functools import partial
+from gradgraph.testing import check, check_op
+
+SCALE = 2.0
+
+def helper(x):
+    return SCALE * x
+
+def forward(x, k=3):
+    return np.tanh(helper(x)) * k
+
+def backward(g, x, k=3):
+    return g * k * (1 - np.tanh(helper(x)) ** 2)  # the factor SCALE is forgotten
+
+bad = gg.custom(lambda x: x ** 3, vjp=lambda g, out, x: 2 * x**2 * g, name="bad cube")
+
+def model(x, y):
+    return (bad(x) * y).sum()
+
+def nested():
+    factor = 3.0
+    def inner(x):
+        return bad(x) * factor
+    return inner
+
+class Bad(gg.Op):
+    name = "bad_double"
+    args = ("x",)
+    def spec(self, x): return x
+    def forward(self, x): return 2 * x
+    def reference(self, x): return x + x
+    def vjp_x(self, g, out, x): return 3 * g
+    def jvp_x(self, t, out, x): return 2 * t
+    @classmethod
+    def sample(cls, draw): return cls(), (draw.normal(draw.shape()),)
+
+x = np.array([[0.3, -0.5], [1.2, 0.25]])
+"""
+
+
+class TestReproducer:
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "check(forward, x, vjp=backward)",
+            "check(lambda x: bad(x).sum(), x)",
+            "check(model, x, x)",
+            "check(nested(), x)",
+            "check(partial(model, y=x), x)",
+            "check_op(Bad)",
+            "check(lambda x: Bad()(x) * 2.0, x)",
+        ],
+    )
+    def test_it_runs_as_pasted(self, call, tmp_path):
+        (tmp_path / "homework.py").write_text(WRONG, encoding="utf-8")
+        first = textwrap.dedent(f"""
+            from homework import *
+            from gradgraph.testing import WrongGradient
+            try:
+                {call}
+            except WrongGradient as error:
+                open("law.txt", "w").write(error.law)
+                open("pasted.py", "w").write(error.reproducer)
+        """)
+        (tmp_path / "first.py").write_text(first, encoding="utf-8")
+        run(tmp_path, "first.py")
+        program = (tmp_path / "pasted.py").read_text()
+        assert program
+        done = run(tmp_path, "pasted.py", fails=True)
+        assert "WrongGradient: the derivative of" in done.stderr
+        assert f"law      {(tmp_path / 'law.txt').read_text()}" in done.stderr
+
+
+def run(folder, *args, fails=False):
+    """Python in a folder, with the engine but nothing else on its path."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, *args], cwd=folder, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode != 0) == fails, done.stderr
+    return done
+
+
+class TestCommand:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        (tmp_path / "homework.py").write_text(WRONG, encoding="utf-8")
+        return tmp_path
+
+    def command(self, folder, *args):
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        words = [sys.executable, "-m", "gradgraph", "check", *args]
+        return subprocess.run(
+            words, cwd=folder, env=env, capture_output=True, text=True, timeout=120
+        )
+
+    def test_passed(self, folder):
+        done = self.command(folder, "homework:helper", "--shape", "2x3", "--examples", "5")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("passed: helper, 5 examples")
+
+    def test_wrong_as_json(self, folder):
+        words = ("homework.py:forward", "--vjp", "backward", "--shape", "3", "--json")
+        done = self.command(folder, *words, "--seed", "3")
+        assert done.returncode == 1
+        found = json.loads(done.stdout, parse_constant=pytest.fail)
+        assert found["verdict"] == "wrong"
+        assert found["law"] == "differences"
+        assert found["entries"][0]["expected"] != found["entries"][0]["got"]
+        again = json.loads(self.command(folder, *words, "--seed", "3").stdout)
+        for key in ("seconds", "picture", "reproducer"):
+            del found[key], again[key]
+        assert found == again
+
+    @pytest.mark.parametrize(
+        ("target", "says"),
+        [
+            ("nowhere:f", "importing nowhere fails with ModuleNotFoundError"),
+            ("homework:nothing", "homework has no nothing"),
+            ("homework", "it is not module:function"),
+            ("missing.py:f", "there is no file missing.py"),
+            ("homework:SCALE", "it is no function"),
+        ],
+    )
+    def test_what_cannot_be_checked(self, folder, target, says):
+        done = self.command(folder, target)
+        assert done.returncode == 2
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+        found = json.loads(self.command(folder, target, "--json").stdout)
+        assert found["verdict"] == "cannot check"
+        assert says in found["problem"]
+
+
+class TestPlugin:
+    SUITE = """
+        import gradgraph as gg
+        from gradgraph.testing import given_gradients, tensors
+
+        @given_gradients(tensors((2,)), examples=5)
+        def test_square(x):
+            return x * x
+
+        @given_gradients(tensors((2,)), vjp=lambda g, x: 3 * x * g)
+        def test_cube(x):
+            return x * x * x
+    """
+
+    def test_the_table(self, tmp_path):
+        (tmp_path / "test_mine.py").write_text(textwrap.dedent(self.SUITE), encoding="utf-8")
+        words = ("-m", "pytest", "-q", "--gradgraph-report", "-p", "no:cacheprovider")
+        done = run(tmp_path, *words, *self.loaded(), fails=True)
+        assert "gradient checks" in done.stdout
+        assert "test_square          passed" in done.stdout
+        assert "test_cube            wrong" in done.stdout
+        assert "1 failed, 1 passed" in done.stdout
+
+    def test_no_checks(self, tmp_path):
+        (tmp_path / "test_mine.py").write_text("def test_nothing(): pass", encoding="utf-8")
+        words = ("-m", "pytest", "-q", "--gradgraph-report", "-p", "no:cacheprovider")
+        assert "no gradient was checked" in run(tmp_path, *words, *self.loaded()).stdout
+
+    def loaded(self):
+        """Load the plugin by hand where the package is not installed."""
+        from importlib.metadata import entry_points
+
+        known = any(e.name == "gradgraph" for e in entry_points(group="pytest11"))
+        return () if known else ("-p", "gradgraph.testing.plugin")
+
+
+@given_gradients(conv_cases(), examples=10)
+def test_decorator_with_conv_cases(x, w, **options):
+    return gg.conv(x, w, **options)
+
+
+@given_gradients(pool_cases(), examples=10)
+def test_decorator_with_pool_cases(x, window, **options):
+    return gg.max_pool(x, window, **options)
+
+
+@given_gradients(index_cases(), examples=10)
+def test_decorator_with_index_cases(x, index):
+    return gg.getitem(x, index)
+
+
+@given_gradients(broadcastable(3), examples=10)
+def test_decorator_with_broadcastable(x, y, z):
+    return x * y + z
+
+
+class TestStrategies:
+    @given(tensors(shapes(1, 2), values="positive"))
+    def test_positive(self, x):
+        assert 1 <= x.ndim <= 2
+        assert np.all(x > 0)
+
+    @given(tensors((2, 2), values="away_from_zero", dtype=np.float32))
+    def test_away_from_zero(self, x):
+        assert x.dtype == np.float32
+        assert np.all(np.abs(x) > 0.1)
+
+    @given(tensors((3,), dtype=np.int64))
+    def test_integers(self, x):
+        assert x.dtype == np.int64
+
+    @given(broadcastable(3))
+    def test_broadcastable(self, found):
+        np.broadcast_shapes(*(a.shape for a in found.args))
+
+    def test_unknown_values(self):
+        with pytest.raises(gg.DomainError, match="values='odd' is unknown"):
+            tensors(values="odd")
+
+
+def test_the_page_of_kinks_is_that_of_the_declarations():
+    page = (ROOT / "docs" / "kinks.md").read_text(encoding="utf-8")
+    assert gg.testing.kink_table() in page
