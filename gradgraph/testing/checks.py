@@ -95,13 +95,14 @@ def check(
     if not inputs:
         inputs = _guessed(checked)
     start = time.perf_counter()
-    if any(map(_is_strategy, inputs)):
+    drawn = any(map(_is_strategy, inputs))
+    if drawn:
         result = search(_drawn(inputs, checked), EXAMPLES if examples is None else examples, seed)
     else:
         case = checked.case(inputs, {})
         _preflight(case, checked)
         result = _around(case, NEARBY if examples is None else examples, order, kinks, seed)
-    return _finish(result, name, start, checked, order)
+    return _finish(result, name, start, checked, order, drawn)
 
 
 def check_op(
@@ -427,7 +428,12 @@ def _tied(case: Case) -> bool:
 
 
 def _finish(
-    result: Search, name: str, start: float, checked: _Checked | None, order: int
+    result: Search,
+    name: str,
+    start: float,
+    checked: _Checked | None,
+    order: int,
+    drawn: bool = True,
 ) -> Report:
     """The report; or the error, with everything that helps to understand it."""
     report = Report(
@@ -441,7 +447,7 @@ def _finish(
     )
     if result.found is not None:
         tell(report)
-        raise explained(*result.found, report)
+        raise explained(*result.found, report, simpler=drawn)
     if result.examples and result.outside >= result.examples * 0.9:
         raise CannotCheck(
             name,

@@ -25,9 +25,10 @@ from .search import Trial
 LARGEST_JACOBIAN = 600  # entries of a Jacobian that is compared entry by entry
 
 
-def explained(trial: Trial, broken: Broken, report: Report) -> WrongGradient:
-    """The error for a counterexample."""
-    trial, broken = _simplified(trial, broken)
+def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True) -> WrongGradient:
+    """The error for a counterexample; a simpler one if it was drawn, not given."""
+    if simpler:
+        trial, broken = _simplified(trial, broken)
     case = trial.case
     folder = Path(tempfile.mkdtemp(prefix="gradgraph-"))
     culprits = _culprits(trial)

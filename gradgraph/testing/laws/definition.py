@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -10,12 +11,15 @@ import numpy as np
 
 from ...node import Vertex
 from ...spec import Spec, brief
-from ..case import CannotCheck, Case, OpCase, PairCase, Traced, normal, split
+from ..case import CannotCheck, Case, FunctionCase, OpCase, PairCase, Traced, normal, split
+from ..oracle import Scalars
 from .amplitude import of_gradient, of_result, of_tangent
 from .claims import guarded, unfolded, vjp
 from .verdict import Broken, Tally, compare, gradient, largest, place, same
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+SMALL = 1e-2  # relative error of a function that its ops have to answer for
 
 
 def reference(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
@@ -47,7 +51,8 @@ def reference(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
             f" {brief(wanted.shape)}",
         )
     what: Callable[[Any], str] = lambda at: f"out{place(at)}"  # noqa: E731
-    compare("reference", found, wanted, graph.condition(), tally, what, of_result(case))
+    with _by_its_ops(case):
+        compare("reference", found, wanted, graph.condition(), tally, what, of_result(case))
     return True
 
 
@@ -134,6 +139,12 @@ def scalar_graph(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         return False
     u = normal(rng, graph.output.shape)
     ts = [normal(rng, x.shape) for x in case.xs]
+    with _by_its_ops(case):
+        _against(graph, case, u, ts, tally)
+    return True
+
+
+def _against(graph: Scalars, case: Case, u: Array, ts: Sequence[Array], tally: Tally) -> None:
     # A rule that somebody else wrote may round as it likes, to half of the digits.
     factor, floor = 1.0, 0.0
     if isinstance(case, Traced) and case.opaque:
@@ -147,9 +158,28 @@ def scalar_graph(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
             what: Callable[[Any], str] = partial(gradient, label, "")
             compare("scalar graph", a, b, scale, tally, what, of_gradient(case, k, u))
     if case.forward:
-        exact = graph.push(ts)
+        exact = graph.push(list(ts))
         scale = factor * (exact.scales + largest(exact.scales)) + floor
         found = guarded("scalar graph", lambda: case.jvp(ts))
         what = lambda at: f"tangent{place(at)}"  # noqa: E731
         compare("scalar graph", found, exact.values, scale, tally, what, of_tangent(case, ts))
-    return True
+
+
+@contextmanager
+def _by_its_ops(case: Case) -> Iterator[None]:
+    """A small error against the definitions of its ops is a function's if it is one of them's.
+
+    The scalar graph rounds, too: both may be far off what neither computes well, log(1 - p) for a
+    p that is nearly 1.
+    """
+    try:
+        yield
+    except Broken as broken:
+        e = broken.entry
+        small = e is not None and abs(e.got - e.expected) <= SMALL * abs(e.expected)
+        if not (small and isinstance(case, FunctionCase)) or case.opaque:
+            raise
+        for inner in case.inner():
+            if inner.xs:
+                reference(inner, np.random.default_rng(0), Tally())
+                scalar_graph(inner, np.random.default_rng(0), Tally())

@@ -152,7 +152,8 @@ def weighed(curve: Curve, claimed: Array, suits: Steps, terms: Any) -> tuple[Ver
         right, doubtful = confirmed(curve, claimed, found.central, near, verdict.unclear)
         verdict.unclear = (verdict.unclear & ~right) | doubtful
         verdict.wrong &= ~right
-    if verdict.wrong.any():  # what jumps at the finest steps oscillates too fast
+    vague = found.central.error > WILD * np.abs(found.central.value)
+    if (verdict.wrong & vague).any():  # what jumps at the finest steps oscillates too fast
         wild = jumps(curve, 1e-7, 6) > WILD * size * span
         verdict.unclear |= verdict.wrong & wild
         verdict.wrong &= ~wild
@@ -181,7 +182,8 @@ def inner_kinks(case: Case, rng: np.random.Generator) -> bool:
     tally = Tally()
     try:
         for inner in case.inner():
-            if inner.xs and inner.value(inner.xs).dtype.kind == "f":
+            kinks = inner.op.kinks or not inner.op.trusted or inner.opaque
+            if kinks and inner.xs and inner.value(inner.xs).dtype.kind == "f":
                 differences(inner, rng, tally, kinked=True)
     except Broken:
         return False
