@@ -70,6 +70,18 @@ def blame(function: Callable[..., Any], *args: Any, order: int = 2, seed: int = 
     return suspects(FunctionCase(function, args), order, seed)
 
 
+def culprits(case: Traced, law: str, order: int, seed: int = 0) -> list[Suspect]:
+    """The vertices whose ops break the same law at the same point; else all suspects."""
+    found = []
+    with case.held(), enable_grad():
+        for v in reach([o for o in case.trace()[1] if tracked(o)]):
+            for inner in _points(v, seed, 0):
+                broken = _broken(inner, order, seed, law)
+                if broken is not None:
+                    found.append(Suspect(v, inner, broken))
+    return found or suspects(case, order, seed)
+
+
 def suspects(case: Traced, order: int, seed: int = 0) -> list[Suspect]:
     """The suspects among the vertices of a case."""
     _, outs = case.trace()
@@ -78,9 +90,6 @@ def suspects(case: Traced, order: int, seed: int = 0) -> list[Suspect]:
     laws = list(LAWS)
     with case.held(), enable_grad():
         for v in order_of_birth:
-            op = v.op
-            if op is None or isinstance(op, Part | Saved):
-                continue
             for point, inner in enumerate(_points(v, seed)):
                 broken = _broken(inner, order, seed + point)
                 if broken is not None:
@@ -91,27 +100,31 @@ def suspects(case: Traced, order: int, seed: int = 0) -> list[Suspect]:
     return [suspect for _, suspect in found]
 
 
-def _points(v: Vertex, seed: int) -> Iterator[OpCase]:
+def _points(v: Vertex, seed: int, others: int = POINTS) -> Iterator[OpCase]:
     """The op at the values that reached it, then at others of the same shapes."""
-    assert v.op is not None
+    if v.op is None or isinstance(v.op, Part | Saved):
+        return
     args = [x._data for x in v.inputs]
     if any(isinstance(a, tuple) for a in args):
         return
     here = OpCase(v.op, args)
     yield here
     rng = np.random.default_rng(seed)
-    for k in range(POINTS):
+    for k in range(others):
         xs = [rng.permutation(x.ravel()).reshape(x.shape) for x in here.xs]
         xs = [x + 0.1 * k * normal(rng, x.shape) * (np.std(x) or 1.0) for x in xs]
         yield here.at([x * rng.choice([-1.0, 1.0], size=x.shape) if k == 2 else x for x in xs])
 
 
-def _broken(case: OpCase, order: int, seed: int) -> Broken | None:
+def _broken(case: OpCase, order: int, seed: int, law: str = "") -> Broken | None:
+    kinked = _tied(case)
+    if law in ("differences", "kinks"):
+        law = "kinks" if kinked else "differences"
     try:
         with np.errstate(all="ignore"):
             if not np.all(np.isfinite(case.value(case.xs))):
                 return None
-        examine(case, seed, order=order, kinked=_tied(case))
+        examine(case, seed, order=order, kinked=kinked, only=law)
     except Broken as broken:
         return broken
     except CannotCheck:

@@ -14,7 +14,7 @@ import numpy as np
 from ..graph import Graph
 from ..node import Vertex
 from ..render import render
-from .blame import Suspect, suspects
+from .blame import Suspect, culprits
 from .case import Case, FunctionCase, OpCase, PairCase, Traced
 from .differences import Samples
 from .laws import Broken, Entry
@@ -31,8 +31,8 @@ def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True
         trial, broken = _simplified(trial, broken)
     case = trial.case
     folder = Path(tempfile.mkdtemp(prefix="gradgraph-"))
-    culprits = _culprits(trial)
-    culprit = culprits[0] if culprits else None
+    found = _culprits(trial, broken.law)
+    culprit = found[0] if found else None
     words = str(culprit) if culprit else ""
     if isinstance(case, OpCase):
         words = f"{case.op.name} ({case.op.label()})" if case.op.label() else case.op.name
@@ -80,12 +80,12 @@ def _simplified(trial: Trial, broken: Broken) -> tuple[Trial, Broken]:
     return trial, broken
 
 
-def _culprits(trial: Trial) -> list[Suspect]:
+def _culprits(trial: Trial, law: str) -> list[Suspect]:
     case = trial.case
     if not isinstance(case, FunctionCase):
         return []
     with suppress(Exception):
-        return suspects(case, trial.order, trial.seed)
+        return culprits(case, law, trial.order, trial.seed)
     return []
 
 

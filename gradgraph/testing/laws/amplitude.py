@@ -11,7 +11,7 @@ that of Σ softmax(x), of tanh(20), or of a bias before a normalisation, is no f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from ..case import Case, Traced, joined, normal
 from ..differences import EPS
 from .claims import unfolded
-from .verdict import largest
+from .verdict import Terms, largest
 
 TRIALS = 4  # points nearby; at one of them all might round to the right number
 MANY = 1_000  # elements
@@ -124,16 +124,37 @@ def amplitude(case: Case) -> Amplitude:
     return case.amplitude  # type: ignore[no-any-return]
 
 
-def of_result(case: Case) -> Callable[[], Any]:
+def natural(case: Case, k: int) -> float:
+    """The size that a gradient of variable k would have if the result were linear in it."""
+    return met(case) / (largest(case.xs[k]) or 1.0)
+
+
+def met(case: Case) -> float:
+    """The largest number on the way from the variables to the result."""
+    found = [*case.xs, case.value(case.xs)]
+    if isinstance(case, Traced):
+        found += [v._data for v in case.graph().vertices if not isinstance(v._data, tuple)]
+    return max(largest(a) for a in map(np.asarray, found) if a.dtype.kind == "f")
+
+
+def of_result(case: Case) -> Terms:
     """The terms of the result, to be found when they are asked for."""
-    return lambda: amplitude(case).result
+    return Terms(lambda: met(case), lambda: amplitude(case).result)
 
 
-def of_gradient(case: Case, k: int, u: Any) -> Callable[[], Any]:
+def of_gradient(case: Case, k: int, u: Any) -> Terms:
     """The terms of the gradient of variable k, for cotangents as large as u."""
-    return lambda: amplitude(case).gradients[k] * max(1.0, largest(u))
+    size = max(1.0, largest(u))
+    return Terms(
+        lambda: size * natural(case, k),
+        lambda: size * amplitude(case).gradients[k],
+    )
 
 
-def of_tangent(case: Case, ts: Sequence[Any]) -> Callable[[], Any]:
+def of_tangent(case: Case, ts: Sequence[Any]) -> Terms:
     """The terms of the tangent of the result, for tangents as large as ts."""
-    return lambda: amplitude(case).tangent * max([1.0, *map(largest, ts)])
+    size = max([1.0, *map(largest, ts)])
+    return Terms(
+        lambda: size * max(natural(case, k) for k in range(len(case.xs))),
+        lambda: size * amplitude(case).tangent,
+    )

@@ -23,9 +23,20 @@ from ..differences import (
     confirmed,
     jumps,
 )
-from .amplitude import amplitude, of_tangent
+from .amplitude import amplitude, met, of_tangent
 from .claims import guarded, vjp
-from .verdict import ROUNDING, Broken, Entry, Tally, compare, largest, number, place, worst_of
+from .verdict import (
+    GROSS,
+    ROUNDING,
+    Broken,
+    Entry,
+    Tally,
+    compare,
+    largest,
+    number,
+    place,
+    worst_of,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -80,9 +91,14 @@ def _along(
     wrong, unclear = off(claimed, central, samples.size / span)
     at_kink = False
     if kinked or wrong.any() or unclear.any():
-        terms = of_tangent(case, ts)() if not reduced else 0.0
-        steps = Steps(near(case, ts), span, _rounding(case, weights))
-        verdict, found = weighed(curve, claimed, steps, terms)
+        steps = Steps(near(case, ts), span, met(case))
+        verdict, found = weighed(
+            curve,
+            claimed,
+            steps,
+            lambda: 0.0 if reduced else of_tangent(case, ts).found(),
+            lambda: _rounding(case, weights),
+        )
         if reduced and verdict.wrong.any() and _between(claimed, weights, whole):
             verdict = Verdict(np.asarray(False), np.asarray(False), np.asarray(True))
         if verdict.wrong.any() and inner_kinks(case, rng):
@@ -109,26 +125,56 @@ def _along(
 
 
 class Steps(NamedTuple):
-    """What suits a point: a small step, the largest variable, and how far values are off."""
+    """What suits a point: a small step, the largest variable, and the largest number met on the
+    way to the values of the curve."""
 
     near: float
     span: float
-    rounding: Any
+    met: float
 
 
-def weighed(curve: Curve, claimed: Array, suits: Steps, terms: Any) -> tuple[Verdict, Slopes]:
+def weighed(
+    curve: Curve,
+    claimed: Array,
+    suits: Steps,
+    terms: Callable[[], Any],
+    rounding: Callable[[], Any] = float,
+) -> tuple[Verdict, Slopes]:
     """A claimed slope against every kind of step, before anybody is accused.
 
     Args:
         curve: whose slope at 0 it is.
         claimed: the slope.
         suits: what suits the point.
-        terms: what cancels in the claimed slope.
+        terms: gives what cancels in the claimed slope.
+        rounding: gives how far the values of the curve may be off.
 
     Returns:
         The verdict, and the slopes that it rests on.
     """
-    near, span, rounding = suits
+    verdict, found = _weigh(curve, claimed, suits, 0.0, 0.0)
+    if not (verdict.wrong.any() or verdict.unclear.any()):
+        return verdict, found
+    natural = np.fmax(Samples(curve, levels=2).size, suits.met) / suits.span
+    gross = verdict.wrong & (np.abs(claimed - found.central.value) > GROSS * natural)
+    if not gross.any():
+        verdict, found = _weigh(curve, claimed, suits, terms(), rounding())
+    if verdict.wrong.any() or verdict.unclear.any():
+        right, doubtful = confirmed(curve, claimed, found.central, suits.near, verdict.unclear)
+        verdict.unclear = (verdict.unclear & ~right) | doubtful
+        verdict.wrong &= ~right
+    vague = found.central.error > WILD * np.abs(found.central.value)
+    if (verdict.wrong & vague).any():  # what jumps at the finest steps oscillates too fast
+        wild = jumps(curve, 1e-7, 6) > WILD * natural * suits.span
+        verdict.unclear |= verdict.wrong & wild
+        verdict.wrong &= ~wild
+    return verdict, found
+
+
+def _weigh(
+    curve: Curve, claimed: Array, suits: Steps, terms: Any, rounding: Any
+) -> tuple[Verdict, Slopes]:
+    near, span, _ = suits
     size = np.fmax(Samples(curve, levels=2).size, rounding / EPS) / span
     found = closest(curve, rounding)
     verdict = _judge(claimed, found, size, terms)
@@ -148,15 +194,6 @@ def weighed(curve: Curve, claimed: Array, suits: Steps, terms: Any) -> tuple[Ver
         verdict.wrong = np.where(better, second.wrong, stays)
         verdict.kinked = np.where(better, second.kinked, verdict.kinked)
         verdict.unclear &= second.unclear
-    if verdict.wrong.any() or verdict.unclear.any():
-        right, doubtful = confirmed(curve, claimed, found.central, near, verdict.unclear)
-        verdict.unclear = (verdict.unclear & ~right) | doubtful
-        verdict.wrong &= ~right
-    vague = found.central.error > WILD * np.abs(found.central.value)
-    if (verdict.wrong & vague).any():  # what jumps at the finest steps oscillates too fast
-        wild = jumps(curve, 1e-7, 6) > WILD * size * span
-        verdict.unclear |= verdict.wrong & wild
-        verdict.wrong &= ~wild
     return verdict, found
 
 
@@ -200,8 +237,10 @@ def _between(claimed: Array, weights: Array, curve: Curve) -> bool:
     found = closest(curve)
     if not found.kink.any():
         return False
-    left, right = weights * found.left.value, weights * found.right.value
-    slack = np.sum(np.abs(weights) * np.maximum(found.left.error, found.right.error))
+    left = weights * np.where(found.kink, found.left.value, found.central.value)
+    right = weights * np.where(found.kink, found.right.value, found.central.value)
+    error = np.where(found.kink, found.left.error + found.right.error, found.central.error)
+    slack = np.sqrt(np.sum((weights * error) ** 2))  # errors in both directions
     low, high = np.sum(np.minimum(left, right)), np.sum(np.maximum(left, right))
     return bool(low - slack <= claimed <= high + slack)
 
@@ -260,4 +299,4 @@ def off(claimed: Array, found: Estimate, size: Array, terms: Any = 0.0) -> tuple
 
 
 def _slack(claimed: Array, found: Array, size: Array, terms: Any) -> Any:
-    return 1e-10 * (np.abs(claimed) + np.abs(found)) + 1e-13 * size + ROUNDING * EPS * terms
+    return 1e-10 * (np.abs(claimed) + np.abs(found)) + 1e-12 * size + ROUNDING * EPS * terms

@@ -17,7 +17,7 @@ from ...tensor import Tensor, asarray
 from ..case import Case, OpCase, PairCase, Traced, holding, joined, normal, tracked
 from .amplitude import of_gradient, of_result, of_tangent
 from .claims import guarded, vjp
-from .verdict import Broken, Entry, Tally, compare, gradient, largest, place, worst_of
+from .verdict import Broken, Entry, Tally, Terms, compare, gradient, largest, place, worst_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -96,7 +96,10 @@ def _repeated(case: Traced, rng: np.random.Generator, tally: Tally) -> None:
     scale = np.abs(wanted[i]) + np.abs(wanted[j]) + largest(wanted[i]) + largest(wanted[j])
     a, b = case.labels[i], case.labels[j]
     what = partial(gradient, a, f" where {a} and {b} are one tensor")
-    terms: Callable[[], Any] = lambda: sum(of_gradient(apart, k, u)() for k in pair)  # noqa: E731
+    each = [of_gradient(apart, k, u) for k in pair]
+    terms = Terms(
+        lambda: sum(t.natural() for t in each), lambda: np.sum([t.found() for t in each], axis=0)
+    )
     compare("metamorphic", found, both, scale, tally, what, terms)
 
 

@@ -15,9 +15,9 @@ from ...sweep import pull, push, reach
 from ...tensor import asarray
 from ..case import CannotCheck, Case, OpCase, Traced, holding, normal, tracked, weighted
 from ..differences import Samples, closest
-from .amplitude import NEARBY, SHAKEN, SINGLE, TRIALS, amplitude, gap
+from .amplitude import NEARBY, SHAKEN, SINGLE, TRIALS, amplitude, gap, met
 from .limits import FIRST_LEVELS, Steps, inner_kinks, near, off, weighed
-from .verdict import Broken, Entry, Tally, compare, gradient, largest, place, worst_of
+from .verdict import Broken, Entry, Tally, Terms, compare, gradient, largest, place, worst_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,7 +54,15 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
                 continue
             a, b = forward_reverse[k] if forward_reverse else reverse_reverse[k], other[k]
             scale = (np.abs(b) + largest(b) + largest(a)) * factor
-            compare("second order", a, b, scale, tally, what, partial(_nth, terms, k))
+            compare(
+                "second order",
+                a,
+                b,
+                scale,
+                tally,
+                what,
+                Terms(lambda: np.inf, partial(_nth, terms, k)),
+            )
     best = np.concatenate([h.ravel() for h in forward_reverse or reverse_reverse])
     if not best.size:
         return True
@@ -75,9 +83,13 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     span = largest(np.concatenate([x.ravel() for x in case.xs])) or 1.0
     wrong, unclear = off(best, found, samples.size / span)
     if wrong.any() or unclear.any():
-        every = np.concatenate([np.ravel(t) for t in terms()])
-        every = np.sum(np.abs(weights) * every, keepdims=True) if large else every
-        verdict, slopes = weighed(curve, best, Steps(near(case, ts), span, 0.0), every)
+        steps = Steps(near(case, ts), span, met(case) * largest(u) / span)
+
+        def every() -> Any:
+            row = np.concatenate([np.ravel(t) for t in terms()])
+            return np.sum(np.abs(weights) * row, keepdims=True) if large else row
+
+        verdict, slopes = weighed(curve, best, steps, every)
         wrong, unclear, found = verdict.wrong, verdict.unclear, slopes.central
         kinked = verdict.kinked.any() or (wrong.any() and closest(case.along(ts)).kink.any())
         if kinked or (wrong.any() and inner_kinks(case, rng)):  # the slope itself jumps

@@ -11,7 +11,7 @@ import numpy as np
 from ..case import Case, OpCase, normal, tracked
 from .amplitude import of_gradient, of_result, of_tangent
 from .claims import guarded, vjp
-from .verdict import Broken, Tally, compare, gradient, largest, place, same
+from .verdict import Broken, Tally, Terms, compare, gradient, largest, place, same
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -105,6 +105,9 @@ def adjoint(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         np.asarray(scale * factor),
         tally,
         lambda at: "⟨Jᵀu, v⟩ against ⟨u, J v⟩",
-        lambda: factor * size * largest(of_tangent(case, ts)()),
+        Terms(
+            lambda: size * of_tangent(case, ts).natural(),
+            lambda: factor * size * largest(of_tangent(case, ts).found()),
+        ),
     )
     return True
