@@ -74,7 +74,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "function",
         [
-            lambda x: x.argmax(),
+            lambda x: gg.cast(x, np.int64),
             lambda x: x > 0,
             lambda x: 3,
             lambda x: gg.Tensor(np.array([1, 2])),
@@ -92,13 +92,18 @@ class TestRefusals:
             x *= 2
             return x
 
-        assert "writes into its arguments" in self.refused(scale, X)
+        def assign(x):
+            x.assign(x.data + 1.0)
+            return x * 2.0
+
+        assert "it writes into an array of its graph" in self.refused(scale, X)
+        assert "it changes its argument x in place" in self.refused(assign, X)
         with pytest.raises(WrongGradient, match="changes its argument x in place"):
             check(scale_array, X, vjp=lambda g, x: 2 * g)
 
     def test_a_kink_exactly_at_the_sample(self):
         text = self.refused(gg.relu, np.array([0.0, 1.0]))
-        assert "the slope of out[0] is 0 on one side and 1 on the other" in text
+        assert "the slope of out[0] is 0 on one side and" in text
         assert check(gg.relu, np.array([0.0, 1.0]), kinks="accept").tally.kinks
 
     def test_a_point_outside_the_domain(self):
@@ -127,7 +132,9 @@ class TestRefusals:
 
     def test_nothing_to_differentiate_by(self):
         assert "there is nothing to differentiate by" in self.refused(lambda n: 2.0 * n, 3)
-        assert "Pass floats, 2.0 instead of 2" in self.refused(lambda: gg.ones((2,)))
+        assert "Pass floats, 2.0 instead of 2" in self.refused(lambda n: 2 * n, np.arange(3))
+        assert "it takes no arguments" in self.refused(lambda: gg.Tensor([1.0]))
+        assert "not inside of others" in self.refused(lambda xs: xs[0], [X], vjp=lambda g, xs: g)
 
     def test_bad_options(self):
         assert "order is 3" in self.refused(gg.sin, X, order=3)

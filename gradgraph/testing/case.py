@@ -349,6 +349,13 @@ class FunctionCase(Traced):
         self.xs = [np.array(x, dtype=float) for _, x in found]
         self.parameters = []
         leaves, outs = self.trace()
+        for label, leaf, x in zip(self.labels, leaves, self.xs, strict=True):
+            if not np.array_equal(leaf._data, x, equal_nan=True):
+                raise CannotCheck(
+                    self.name,
+                    f"it changes its argument {label} in place",
+                    "Compute a new tensor instead.",
+                )
         own = set(leaves)
         order = reach([o for o in outs if tracked(o)])
         inner = [v for v in order if v.op is None and v not in own and isinstance(v, Tensor)]
@@ -366,6 +373,8 @@ class FunctionCase(Traced):
         options = {k: _filled(a, given) for k, a in self.options.items()}
         out = self.function(*args, **options)
         outs = list(out) if isinstance(out, tuple | list) else [out]
+        if not outs:
+            raise CannotCheck(self.name, "it returned no tensor: an empty tuple", "Return one.")
         for o in outs:
             if not isinstance(o, Vertex | np.ndarray | np.generic | bool | int | float):
                 what = "nothing" if o is None else f"a {type(o).__name__}"
@@ -511,6 +520,8 @@ class WrongShape(Exception):
 def _sound(c: Any, like: Array, label: str) -> Array:
     if c is None:
         raise WrongShape(f"the derivative for {label} is None")
+    if np.asarray(c).dtype.kind == "c":
+        raise WrongShape(f"the derivative for {label} is complex")
     try:
         found = np.asarray(c, dtype=float)
     except (TypeError, ValueError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +27,7 @@ from .case import (
 from .differences import Samples, closest
 from .explain import explained
 from .laws import FIRST_LEVELS, Tally
-from .report import Report, tell
+from .report import Report, WrongGradient, tell
 from .search import Search, Trial, needs_hypothesis, refused, search
 from .strategies import Arguments, tensors
 
@@ -79,30 +81,35 @@ def check(
     >>> print(check(lambda x: gg.tanh(x) * x, np.array([0.5, -1.0]), examples=5).verdict)
     passed
     """
-    _valid("the function", order, examples)
+    made = getattr(function, "given_gradients", None)
+    if made is not None:  # a test that the decorator made
+        given: dict[str, Any] = {"order": order, "examples": examples, "seed": seed, "kinks": kinks}
+        usual = {"order": 2, "examples": None, "seed": 0, "kinks": "refuse"}
+        asked = {k: v for k, v in given.items() if v != usual[k]}
+        return check(made.function, *(inputs or made.inputs), **{**made.options, **asked})
+    _valid("the function", order, examples, seed)
     if kinks not in ("refuse", "accept"):
         raise CannotCheck("the function", f"kinks is {kinks!r}", 'Use "refuse" or "accept".')
     if isinstance(function, type) and issubclass(function, Op) and not inputs:
         return check_op(function, order=order, examples=examples or EXAMPLES, seed=seed)
     if not callable(function):
         raise CannotCheck(f"{function!r:.40}", "it is no function", "Pass the function itself.")
-    given = getattr(function, "inputs", None)
-    if not inputs and given is not None and hasattr(function, "function"):
-        function, inputs = function.function, given  # one that `given_gradients` made
+    if isinstance(function, type):
+        raise CannotCheck(function.__name__, "it is a class", "Pass an instance of it.")
     name = name or name_of(function)
-    pair = vjp is not None or jvp is not None
-    checked = _Checked(function, name, vjp, jvp, pair, order)
+    checked = _Checked(function, name, vjp, jvp, order)
     if not inputs:
         inputs = _guessed(checked)
     start = time.perf_counter()
     drawn = any(map(_is_strategy, inputs))
-    if drawn:
-        result = search(_drawn(inputs, checked), EXAMPLES if examples is None else examples, seed)
-    else:
-        case = checked.case(inputs, {})
-        _preflight(case, checked)
-        result = _around(case, NEARBY if examples is None else examples, order, kinks, seed)
-    return _finish(result, name, start, checked, order, drawn)
+    with _listened(name):
+        if drawn:
+            tries = EXAMPLES if examples is None else examples
+            result = search(_drawn(inputs, checked), tries, seed)
+        else:
+            case = checked.at(inputs)
+            result = _around(case, NEARBY if examples is None else examples, order, kinks, seed)
+        return _finish(result, name, start, checked, order, drawn)
 
 
 def check_op(
@@ -135,7 +142,7 @@ def check_op(
     cls = op if isinstance(op, type) else type(op)
     if not issubclass(cls, Op):
         raise CannotCheck(f"{op!r:.40}", "it is no op", "Use check for functions.")
-    _valid(cls.name, order, examples)
+    _valid(cls.name, order, examples, seed)
     result = Search(Tally())
     if not isinstance(op, type):
         case = OpCase(op, args)
@@ -183,7 +190,7 @@ def given_gradients(*inputs: Any, **options: Any) -> Callable[[Any], Any]:
     """Decorator that turns a function into a test of its own gradient.
 
     The decorated function takes no argument and runs `check`; pytest collects it if its name
-    begins with `test`. Its attributes `function` and `inputs` keep the original.
+    begins with `test`, as a method, too. `check` and the command line accept it like the original.
 
     Args:
         inputs, options: as for `check`.
@@ -196,19 +203,43 @@ def given_gradients(*inputs: Any, **options: Any) -> Callable[[Any], Any]:
     """
 
     def decorate(function: Any) -> Any:
-        def test() -> None:
-            check(function, *inputs, **{"name": name_of(function), **options})
+        def test(*self: Any) -> None:  # a method gets its object, and so does the original
+            bound = functools.partial(function, *self) if self else function
+            check(bound, *inputs, **{"name": name_of(function), **options})
 
         test.__name__ = test.__qualname__ = name_of(function)
         test.__doc__ = function.__doc__
         test.__module__ = function.__module__
-        test.function, test.inputs = function, inputs  # type: ignore[attr-defined]
+        given = {"name": name_of(function), **options}
+        test.given_gradients = _Given(function, inputs, given)  # type: ignore[attr-defined]
         return test
 
     return decorate
 
 
-def _valid(name: str, order: Any, examples: Any) -> None:
+class _Given(NamedTuple):
+    """What a test that the decorator made was made of."""
+
+    function: Any
+    inputs: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+@contextmanager
+def _listened(name: str) -> Iterator[None]:
+    """What cannot be checked is told to those who collect reports, too."""
+    start = time.perf_counter()
+    try:
+        yield
+    except CannotCheck as error:
+        seconds = time.perf_counter() - start
+        tell(Report(name, "cannot check", 0, 0, Tally(), seconds, [str(error)]))
+        raise
+
+
+def _valid(name: str, order: Any, examples: Any, seed: Any) -> None:
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise CannotCheck(name, f"seed is {seed!r}", "Use a whole number from 0.")
     if order not in (1, 2):
         raise CannotCheck(name, f"order is {order!r}", "Use order=1 or order=2.")
     whole = isinstance(examples, int | np.integer) and not isinstance(examples, bool)
@@ -219,15 +250,27 @@ def _valid(name: str, order: Any, examples: Any) -> None:
 class _Checked:
     """A function, and how a case is made of it."""
 
-    def __init__(
-        self, function: Any, name: str, vjp: Any, jvp: Any, pair: bool, order: int
-    ) -> None:
+    def __init__(self, function: Any, name: str, vjp: Any, jvp: Any, order: int) -> None:
         self.function, self.name = function, name
-        self.vjp, self.jvp, self.pair = vjp, jvp, pair
-        self.order = 1 if pair else order
+        self.vjp, self.jvp = vjp, jvp
+        self.pair = vjp is not None or jvp is not None
+        self.order = 1 if self.pair else order
+        for kind, rule in (("vjp", vjp), ("jvp", jvp)):
+            if rule is not None and not callable(rule):
+                raise CannotCheck(name, f"{kind} is {rule!r:.40}, no function", "Pass a function.")
+
+    def at(self, inputs: Sequence[Any]) -> Case:
+        """The function at an example; refused if no law could say anything about it."""
+        if len(inputs) == 1 and isinstance(inputs[0], Arguments):
+            case = self.case(inputs[0].args, inputs[0].options)
+        else:
+            case = self.case(inputs, {})
+        _preflight(case, self)
+        return case
 
     def case(self, args: Sequence[Any], options: dict[str, Any]) -> Case:
         """The function at arguments."""
+        self._fits(args, options)
         try:
             if self.pair:
                 made = PairCase(self.function, args, options, self.vjp, self.jvp, self.name)
@@ -236,18 +279,38 @@ class _Checked:
                 return made
             with np.errstate(all="ignore"):
                 return FunctionCase(self.function, args, options, self.name)
-        except CannotCheck:
+        except (CannotCheck, WrongGradient):
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             names = argument_names(self.function, len(args))
             shown = ", ".join(f"{n} {_shape(a)}" for n, a in zip(names, args, strict=True))
             if "read-only" in str(error):
                 raise CannotCheck(
                     self.name,
-                    f"it writes into its arguments ({shown}); their graph would be wrong",
-                    "Compute a new array instead of assigning into the argument.",
+                    f"it writes into an array of its graph ({shown}), which would be wrong then",
+                    "Compute a new array instead of assigning into one.",
                 ) from error
             raise refused(self.name, shown, error) from error
+
+    def _fits(self, args: Sequence[Any], options: dict[str, Any]) -> None:
+        """Refuse rules that cannot be called with these arguments."""
+        for kind, rule in (("vjp", self.vjp), ("jvp", self.jvp)):
+            try:
+                signature = inspect.signature(rule)
+            except (TypeError, ValueError):
+                continue
+            for count in (1, 2):
+                with suppress(TypeError):
+                    signature.bind(*range(len(args) + count), **options)
+                    break
+            else:
+                first = "g" if kind == "vjp" else "tangents"
+                names = ", ".join(argument_names(self.function, len(args)))
+                raise CannotCheck(
+                    self.name,
+                    f"{kind}{signature} does not take what it would be given",
+                    f"Write {kind}({first}, {names}) or {kind}({first}, out, {names}).",
+                )
 
 
 def _shape(a: Any) -> str:
@@ -261,47 +324,64 @@ def _is_strategy(value: Any) -> bool:
 
 def _guessed(checked: _Checked) -> tuple[Any, ...]:
     """A strategy for each required argument, of the first shape that the function accepts."""
+    function = checked.function
     try:
-        parameters = inspect.signature(checked.function).parameters.values()
+        parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
     except (TypeError, ValueError):
         raise CannotCheck(checked.name, "its arguments are unknown", "Pass examples.") from None
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     count = sum(p.kind in positional and p.default is p.empty for p in parameters)
+    count = count or any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if not count:
+        checked.case((), {})  # a test that checks something itself fails here
         raise CannotCheck(checked.name, "it takes no arguments", "Give it what it depends on.")
     errors = []
     for shape in TRIED_SHAPES:
         rng = np.random.default_rng(0)
         args = [normal(rng, shape) for _ in range(count)]
         try:
-            _preflight(checked.case(args, {}), checked)
+            checked.at(args)
         except CannotCheck as error:
-            errors.append(f"{shape}: {error.problem}")
+            errors.append(error.problem)
             continue
         return tuple(tensors(shape) for _ in range(count))
     raise CannotCheck(
         checked.name,
         "no inputs were given, and it accepts none of the shapes that were tried for all its"
-        f" {count} arguments ({'; '.join(errors)[:600]})",
-        "Pass an example for each argument.",
+        f" {count} arguments ({'; '.join(dict.fromkeys(errors))[:600]})",
+        "Pass an example for each argument (on the command line --shape 2x3).",
     )
 
 
 def _preflight(case: Case, checked: _Checked) -> None:
     """Refuse what no law could say anything about."""
-    with np.errstate(all="ignore"):
-        out = case.value(case.xs)
+    try:
+        with np.errstate(all="ignore"):
+            out = case.value(case.xs)
+    except CannotCheck:
+        raise
+    except (Exception, SystemExit) as error:
+        raise refused(checked.name, case.describe(), error) from error
+    if not case.xs:
+        inside = any(isinstance(a, tuple | list | dict) for a in case.arguments().values())
+        raise CannotCheck(
+            checked.name,
+            f"there is nothing to differentiate by: {case.describe() or 'no arguments'}",
+            "Pass the arrays of a pair as arguments, not inside of others."
+            if checked.pair and inside
+            else "Pass floats, 2.0 instead of 2.",
+        )
+    if not all(np.all(np.isfinite(x)) for x in case.xs):
+        raise CannotCheck(
+            checked.name,
+            f"an argument is not finite: {case.describe()}",
+            "Pass numbers: there is no derivative at infinity.",
+        )
     if out.dtype.kind != "f":
         raise CannotCheck(
             checked.name,
             f"it returned {out.dtype} for {case.describe()}; only floats have derivatives",
             "Return floats: does it compare, round or take an argmax?",
-        )
-    if not case.xs:
-        raise CannotCheck(
-            checked.name,
-            f"there is nothing to differentiate by: {case.describe() or 'no arguments'}",
-            "Pass floats, 2.0 instead of 2.",
         )
     if not (case.reverse or case.forward):
         raise CannotCheck(checked.name, "it has neither vjp nor jvp", "Give one of them.")
@@ -391,8 +471,9 @@ def _drawn(inputs: Sequence[Any], checked: _Checked) -> Callable[[Any], Trial]:
         options: dict[str, Any] = {}
         if len(values) == 1 and isinstance(values[0], Arguments):
             values, options = list(values[0].args), dict(values[0].options)
-        case = checked.case(values, options)
-        _preflight(case, checked)
+        elif any(isinstance(v, Arguments) for v in values):
+            raise CannotCheck(checked.name, "Arguments are mixed with others", "Pass one only.")
+        case = checked.at([Arguments(tuple(values), options)])
         seed = data.draw(st.integers(0, 2**16))
         return Trial(case, seed, checked.order, _tied(case) and _on_kink(case))
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
+from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..debug import debug
 from ..graph import Graph
 from ..node import Vertex
 from ..render import render
+from ..sweep import reach
 from .blame import Suspect, culprits
-from .case import Case, FunctionCase, OpCase, PairCase, Traced
+from .case import Case, FunctionCase, OpCase, PairCase, Traced, tracked
 from .differences import Samples
 from .laws import Broken, Entry
 from .report import Report, WrongGradient
@@ -30,7 +33,7 @@ def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True
     if simpler:
         trial, broken = _simplified(trial, broken)
     case = trial.case
-    folder = Path(tempfile.mkdtemp(prefix="gradgraph-"))
+    folder = cache(lambda: Path(tempfile.mkdtemp(prefix="gradgraph-")))
     found = _culprits(trial, broken.law)
     culprit = found[0] if found else None
     words = str(culprit) if culprit else ""
@@ -41,6 +44,10 @@ def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True
             "none by itself: a value left the graph (.data, .numpy(), a comparison), kinks met,"
             " or the sweeps put right rules together wrongly"
         )
+    program, unwritten = _reproducer(trial, culprit, folder)
+    if culprit is not None and not culprit.line and isinstance(case, FunctionCase):
+        line = _line(case, culprit)
+        words += f", made at {line}" if line else ""
     return WrongGradient(
         name=report.name,
         law=broken.law,
@@ -50,7 +57,8 @@ def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True
         entries=_entries(case, broken),
         culprit=words,
         drawn=partial(_picture, case, culprit, folder),
-        reproducer=_reproducer(trial, culprit, folder),
+        reproducer=program,
+        unwritten=unwritten,
         report=report,
     )
 
@@ -176,7 +184,16 @@ def _place(flat: int, shape: tuple[int, ...]) -> str:
     return f"[{', '.join(str(int(i)) for i in at)}]" if at else ""
 
 
-def _picture(case: Case, culprit: Suspect | None, folder: Path) -> str:
+def _line(case: FunctionCase, culprit: Suspect) -> str:
+    """The user's line that applied the op, from another run that keeps lines."""
+    order = reach([o for o in case.trace()[1] if tracked(o)])
+    with suppress(Exception), debug():
+        again = reach([o for o in case.at(case.xs).trace()[1] if tracked(o)])
+        return again[order.index(culprit.vertex)].line
+    return ""
+
+
+def _picture(case: Case, culprit: Suspect | None, folder: Callable[[], Path]) -> str:
     """Path of an SVG of the graph with the culprit in red; empty if it cannot be drawn."""
     if not isinstance(case, Traced):
         return ""
@@ -186,51 +203,54 @@ def _picture(case: Case, culprit: Suspect | None, folder: Path) -> str:
         marks = {culprit.vertex: "wrong derivative"} if culprit else {}
         if isinstance(case, OpCase):
             marks = {outs[0]: "wrong derivative"}
-        return str(render(graph, marks).save(folder / "graph.svg"))
+        return str(render(graph, marks).save(folder() / "graph.svg"))
     return ""
 
 
-def _reproducer(trial: Trial, culprit: Suspect | None, folder: Path) -> str:
-    """A program that fails in the same way; empty if the function cannot be written as text."""
+def _reproducer(
+    trial: Trial, culprit: Suspect | None, folder: Callable[[], Path]
+) -> tuple[str, str]:
+    """A program that fails in the same way; or "", and why the function cannot be written."""
     case = trial.case
+    reason = ""
     order = "" if trial.order == 2 else f", order={trial.order}"
-    try:
-        writer = Writer(folder)
-        if isinstance(case, FunctionCase | PairCase):
-            writer.imports["from gradgraph.testing import check"] = None
-            parts = [writer.value(a) for a in case.args]
-            target = writer.value(case.function)
-            if case.options:
-                given = ", ".join(f"{k}={writer.value(v)}" for k, v in case.options.items())
-                target = f"partial({target}, {given})"
-                writer.imports["from functools import partial"] = None
-            if isinstance(case, FunctionCase) and case.parameters:
-                raise Unwritable("a function with parameters")
-            if isinstance(case, PairCase):
-                if case.rule is not None:
-                    parts.append(f"vjp={_partial(writer, case.rule, case.options)}")
-                if case.tangent_rule is not None:
-                    parts.append(f"jvp={_partial(writer, case.tangent_rule, case.options)}")
-                order = ""
-            kinks = ', kinks="accept"' if trial.kinked else ""
-            return writer.program(f"check({target}, {', '.join(parts)}{order}{kinks})")
-    except Unwritable:
-        pass
+    order += f", seed={trial.seed}" if trial.seed else ""
+    if isinstance(case, FunctionCase | PairCase):
+        try:
+            held = case.held() if isinstance(case, FunctionCase) else nullcontext()
+            with held:
+                return _program(Writer(folder, check=checks().check), trial, order), ""
+        except Unwritable as error:
+            reason = f"it uses {error}"
     inner: Case = culprit.case if culprit else case
     if not isinstance(inner, OpCase):
-        return ""
+        return "", reason
     try:
-        writer = Writer(folder)
-        writer.imports["from gradgraph.testing import check_op"] = None
+        writer = Writer(folder, check_op=checks().check_op)
         parts = [writer.value(inner.op), *(writer.value(a) for a in inner.args)]
-        return writer.program(f"check_op({', '.join(parts)}{order}, seed={trial.seed})")
-    except Unwritable:
-        return ""
+        return writer.program(f"check_op({', '.join(parts)}{order or ', seed=0'})"), ""
+    except Unwritable as error:
+        return "", reason or f"it uses {error}"
 
 
-def _partial(writer: Writer, rule: Any, options: dict[str, Any]) -> str:
-    name = writer.name(rule)
-    if not options:
-        return name
-    inner = ", ".join(f"{k}={writer.value(v)}" for k, v in options.items())
-    return f"partial({name}, {inner})"
+def checks() -> Any:
+    """The module that makes explanations, which the program calls again."""
+    return import_module("gradgraph.testing.checks")
+
+
+def _program(writer: Writer, trial: Trial, order: str) -> str:
+    case: Any = trial.case
+
+    def called(function: Any) -> str:
+        if case.options:
+            function = partial(function, **case.options)
+        return writer.value(function)
+
+    parts = [called(case.function), *(writer.value(a) for a in case.args)]
+    if isinstance(case, PairCase):
+        for kind, rule in (("vjp", case.rule), ("jvp", case.tangent_rule)):
+            if rule is not None:
+                parts.append(f"{kind}={called(rule)}")
+        order = f", seed={trial.seed}" if trial.seed else ""
+    kinks = ', kinks="accept"' if trial.kinked else ""
+    return writer.program(f"check({', '.join(parts)}{order}{kinks})")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
 from typing import Any
 
 from .laws import LAWS, Entry, Tally
@@ -81,6 +81,7 @@ class WrongGradient(AssertionError):
         culprit: the op at fault and the user's line that applied it; empty if unknown.
         drawn: draws the graph with the culprit in red and gives the path; `picture` calls it.
         reproducer: a program that shows the fault when it is run; empty if none can be written.
+        unwritten: why none can be written.
         report: what was measured up to there.
     """
 
@@ -93,6 +94,7 @@ class WrongGradient(AssertionError):
     culprit: str
     drawn: Callable[[], str] = field(repr=False)
     reproducer: str
+    unwritten: str
     report: Report
 
     @cached_property
@@ -116,10 +118,22 @@ class WrongGradient(AssertionError):
         if self.reproducer:
             lines.append("  reproduce with")
             lines += [f"    {line}" for line in self.reproducer.splitlines()]
+        elif self.unwritten:
+            lines.append(f"  (there is no program to reproduce it: {self.unwritten})")
         return "\n".join(lines)
 
     def __hash__(self) -> int:
         return id(self)
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles hold the path of the picture instead of the graph."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["drawn"] = partial(str, self.picture)
+        return _again, (values,)
+
+
+def _again(values: dict[str, Any]) -> WrongGradient:
+    return WrongGradient(**values)
 
 
 def tell(report: Report) -> None:

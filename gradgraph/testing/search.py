@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import GradgraphError, MissingExtraError
+from ..errors import DomainError, DTypeError, GradgraphError, MissingExtraError, ShapeError
 from .case import CannotCheck, Case, OpCase, normal
 from .laws import Broken, Tally, examine, outside
 
@@ -151,6 +151,10 @@ def search(
 
     try:
         attempt()
+    except hypothesis.errors.Unsatisfiable as error:
+        raise CannotCheck(
+            "the function", "the strategies draw no inputs", "Filter less."
+        ) from error
     except _Found:
         pass
     except hypothesis.errors.Flaky:
@@ -160,11 +164,14 @@ def search(
     return result
 
 
-def refused(name: str, case: str, error: Exception) -> CannotCheck:
+def refused(name: str, case: str, error: BaseException) -> CannotCheck:
     """The words for a function that raises instead of computing."""
     text = error.problem if isinstance(error, GradgraphError) else str(error)
+    fits = isinstance(error, ShapeError | DomainError | DTypeError | ValueError | IndexError)
     return CannotCheck(
         name,
         f"it raised {type(error).__name__} for {case}: {text.rstrip('.')[:300]}",
-        "Pass examples or strategies whose shapes and values it accepts.",
+        "Pass examples or strategies whose shapes and values it accepts."
+        if fits
+        else "Call it with these arguments: it has to work by itself, on tensors.",
     )

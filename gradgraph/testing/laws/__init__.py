@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case
-from .claims import outside
+from ..case import Case, OpCase
+from .claims import outside, steady, unsteady
 from .definition import reference, scalar_graph, spec
 from .limits import FIRST_LEVELS, differences
 from .metamorphic import metamorphic
@@ -62,7 +62,13 @@ def examine(
         for k, (name, law) in enumerate(_laws(order, kinked)):
             if only not in ("", name):
                 continue
-            if law(case, np.random.default_rng([seed, k]), tally) is not False:
+            try:
+                held = law(case, np.random.default_rng([seed, k]), tally)
+            except Broken:
+                if isinstance(case, OpCase) or steady(case):
+                    raise
+                raise unsteady(case) from None
+            if held is not False:
                 tally.held[name] = tally.held.get(name, 0) + 1
     return tally
 

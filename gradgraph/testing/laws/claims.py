@@ -9,11 +9,12 @@ import numpy as np
 
 from .. import oracle
 from ..case import CannotCheck, Case, Traced, WrongShape
-from .verdict import Broken
+from .verdict import Broken, same
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 LARGEST_UNFOLDED = 20_000  # floating point operations of a case that the scalar graph is made of
+CALLS = 8  # that must agree before a function is accused
 
 
 def vjp(case: Case, u: Array, law: str) -> list[Array]:
@@ -58,3 +59,18 @@ def outside(case: Case) -> bool:
         except Exception:
             return True  # a logarithm of a negative number, a division by zero
     return graph is None or not np.all(np.isfinite(oracle.values(graph.output)))
+
+
+def steady(case: Case) -> bool:
+    """Whether several calls with the same arguments give the same result."""
+    first = case.value(case.xs)
+    return all(same(first, case.value(case.xs)) for _ in range(CALLS))
+
+
+def unsteady(case: Case) -> CannotCheck:
+    """The error for a function that is not deterministic."""
+    return CannotCheck(
+        case.name,
+        "two calls with the same arguments gave different results",
+        "Make it deterministic: pass a seeded generator that is made inside.",
+    )
