@@ -12,6 +12,7 @@
 from .blame import Suspect, blame
 from .case import CannotCheck
 from .checks import check, check_op, given_gradients
+from .kinks import kink_table
 from .laws import LAWS, Broken, Entry, Tally
 from .mutants import Fault, Mutant, mutants
 from .report import Report, WrongGradient, table
@@ -48,6 +49,7 @@ __all__ = [
     "drawn",
     "given_gradients",
     "index_cases",
+    "kink_table",
     "labels",
     "mutants",
     "pool_cases",

@@ -88,7 +88,7 @@ def suspects(case: Traced, order: int, seed: int = 0) -> list[Suspect]:
     order_of_birth = reach([o for o in outs if tracked(o)])
     found: list[tuple[tuple[int, int], Suspect]] = []
     laws = list(LAWS)
-    with case.held(), enable_grad():
+    with case.held(), enable_grad(), np.errstate(all="ignore"):
         for v in order_of_birth:
             for point, inner in enumerate(_points(v, seed)):
                 broken = _broken(inner, order, seed + point)

@@ -627,6 +627,8 @@ def _shown(a: Any) -> str:
     if isinstance(a, np.ndarray | Tensor):
         kind = "" if a.dtype.kind == "f" else f" {a.dtype}"
         return f"({brief(a.shape)}{kind})"
+    if isinstance(a, dict):
+        return "{" + ", ".join(f"{k!r}: {_shown(v)}" for k, v in a.items()) + "}"
     if isinstance(a, tuple | list) and any(isinstance(v, np.ndarray | Vertex) for v in a):
         return f"[{', '.join(map(_shown, a))}]"
     return repr(a)[:60]

@@ -6,12 +6,14 @@ import argparse
 import importlib
 import importlib.util
 import json
+import math
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from ..errors import DomainError, MissingExtraError
+from ..errors import GradgraphError
 from ..op import Op
 from .case import CannotCheck
 from .checks import check, check_op
@@ -44,18 +46,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check; returns 0 if the laws hold, 1 if one breaks, 2 if nothing can be said."""
     try:
-        result = _check(args)
+        with redirect_stdout(sys.stderr):  # what the function prints is no part of the result
+            result = _check(args)
     except WrongGradient as error:
-        print(json.dumps(_as_dict(error), indent=2) if args.json else error)
-        return 1
-    except (CannotCheck, MissingExtraError, DomainError) as error:
+        return _say(_as_dict(error) if args.json else error, 1)
+    except (CannotCheck, GradgraphError, MemoryError) as error:
+        problem = str(error) or type(error).__name__
         if args.json:
-            print(json.dumps({"verdict": "cannot check", "problem": str(error)}, indent=2))
-        else:
-            print(error, file=sys.stderr)
+            return _say({"verdict": "cannot check", "problem": problem}, 2)
+        print(problem, file=sys.stderr)
         return 2
-    print(json.dumps(result.as_dict(), indent=2) if args.json else result)
-    return 0
+    return _say(result.as_dict() if args.json else result, 0)
+
+
+def _say(result: Any, code: int) -> int:
+    """Print a result, a dict as JSON; nobody has to read it to its end."""
+    try:
+        print(json.dumps(_plain(result), indent=2) if isinstance(result, dict) else result)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no word for NaN and infinity: strings stand for them."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _check(args: argparse.Namespace) -> Any:
@@ -79,25 +99,30 @@ def _load(target: str) -> tuple[Any, Any]:
     place, colon, name = target.rpartition(":")
     if not colon or not place or not name:
         raise CannotCheck(repr(target), "it is not module:function", "Write package.module:f.")
-    sys.path.insert(0, os.getcwd())
+    sys.path.append(os.getcwd())
     try:
         if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+            name_of_module = Path(place).stem
+            if name_of_module in sys.stdlib_module_names or name_of_module in sys.modules:
+                name_of_module = f"checked_{name_of_module}"
+            spec = importlib.util.spec_from_file_location(name_of_module, place)
             if spec is None or spec.loader is None or not Path(place).is_file():
                 raise CannotCheck(repr(target), f"there is no file {place}", "Check the path.")
             module = importlib.util.module_from_spec(spec)
             sys.modules[spec.name] = module
-            sys.path.insert(0, str(Path(place).resolve().parent))
+            sys.path.append(str(Path(place).resolve().parent))
             spec.loader.exec_module(module)
         else:
             module = importlib.import_module(place)
     except CannotCheck:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CannotCheck(
             repr(target),
             f"importing {place} fails with {type(error).__name__}: {error}",
-            "Run from the folder that the module lies in.",
+            "Run from the folder that the module lies in."
+            if isinstance(error, ModuleNotFoundError)
+            else "It has to run by itself.",
         ) from error
     return module, _member(module, name, target)
 

@@ -174,7 +174,7 @@ def _worst(case: Case, got: Any, wanted: Any, head: str, tail: str) -> Entry | N
     for label, x in zip(case.labels, case.xs, strict=True):
         if flat < x.size:
             what = f"d {head}{label}{_place(flat, x.shape)}{tail}"
-            return Entry(what, float(f"{expected:.7g}"), float(f"{found:.7g}"))
+            return Entry(what, expected, found)
         flat -= x.size
     return None
 

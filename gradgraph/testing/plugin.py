@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +27,27 @@ def pytest_configure(config: pytest.Config) -> None:
         from .report import LISTENERS
 
         _REPORTS.clear()
-        LISTENERS.append(_REPORTS.append)
+        LISTENERS.append(_keep)
+
+
+def _keep(report: Any) -> None:
+    """Remember a report, with the test that it belongs to if that does not say."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition("::")[2].partition(" ")[0]
+    if test and report.name not in test:
+        report.name = f"{test}: {report.name}"
+    _REPORTS.append(report)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop collecting."""
     report = sys.modules.get("gradgraph.testing.report")
-    if report is not None and _REPORTS.append in report.LISTENERS:
-        report.LISTENERS.remove(_REPORTS.append)
+    if report is not None and _keep in report.LISTENERS:
+        report.LISTENERS.remove(_keep)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the table."""
-    if not config.getoption("--gradgraph-report"):
+    if not config.getoption("--gradgraph-report") or config.getoption("collectonly"):
         return
     from .report import table
 

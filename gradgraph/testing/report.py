@@ -18,7 +18,7 @@ class Report:
 
     Attributes:
         name: what was checked.
-        verdict: "passed" or "wrong".
+        verdict: "passed", "wrong" or "cannot check".
         examples: how many inputs were tried.
         outside: how many of them lay outside the function's domain (its result was no number).
         tally: what was measured.
@@ -146,17 +146,19 @@ def table(reports: Iterable[Report]) -> str:
     """Reports as the rows of a table.
 
     >>> print(table([Report("relu", "passed", 50, 0, Tally(compared=100, unclear=1), 0.3)]))
-    checked              verdict   examples  undecided  kinks  worst error (eps)      s
-    relu                 passed          50      1.0 %      0                  0    0.3
+    checked verdict       examples  undecided  kinks  worst error (eps)      s
+    relu    passed              50      1.0 %      0                  0    0.3
     """
+    rows = list(reports)
+    width = max([7, *(len(r.name) for r in rows)])
     lines = [
-        f"{'checked':<20} {'verdict':<8} {'examples':>9} {'undecided':>10} {'kinks':>6}"
+        f"{'checked':<{width}} {'verdict':<12} {'examples':>9} {'undecided':>10} {'kinks':>6}"
         f" {'worst error (eps)':>18} {'s':>6}"
     ]
-    for r in reports:
+    for r in rows:
         worst = max(r.tally.worst.values(), default=0.0)
         lines.append(
-            f"{r.name[:20]:<20} {r.verdict:<8} {r.examples:>9} {100 * r.undecided:>8.1f} %"
+            f"{r.name:<{width}} {r.verdict:<12} {r.examples:>9} {100 * r.undecided:>8.1f} %"
             f" {r.tally.kinks:>6} {worst:>18.3g} {r.seconds:>6.1f}"
         )
     return "\n".join(lines)

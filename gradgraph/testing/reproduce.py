@@ -222,11 +222,11 @@ class Writer:
             text = ast.unparse(node)
             self.lines += [f"{name} = {text}" if not own else text, ""]
             return
-        inside = [*local, f"return {ast.unparse(node)}"] if not own else [*local, ast.unparse(node)]
-        if own:
-            inside.append(f"return {own}")
+        inside = [line for line in local if line.startswith("import ")]
+        given = ", ".join(line for line in local if not line.startswith("import "))
+        inside += [ast.unparse(node), f"return {own}"] if own else [f"return {ast.unparse(node)}"]
         body = textwrap.indent("\n".join(inside), "    ")
-        self.lines += [f"def make_{name}():\n{body}", "", f"{name} = make_{name}()", ""]
+        self.lines += [f"def make_{name}({given}):\n{body}", "", f"{name} = make_{name}()", ""]
 
     def _bind_defaults(self, thing: FunctionType, node: Any) -> None:
         """Defaults are values: their expressions belonged to another scope."""
@@ -260,7 +260,7 @@ class Writer:
                 self.kept.append(value)
                 self.lines += [f"{name} = {written}", ""]
             elif self.taken[name] is not value:
-                yield f"{name} = {written}"
+                yield f"{name}={written}"
 
 
 def _home(thing: Any) -> str:

@@ -82,4 +82,4 @@ def _laws(order: int, kinked: bool) -> Iterator[tuple[str, Law]]:
     yield ("kinks" if kinked else "differences"), partial(differences, kinked=kinked)
     if order > 1 and not kinked:
         yield "second order", second_order
-    yield "metamorphic", metamorphic
+    yield "metamorphic", partial(metamorphic, order=order)

@@ -175,6 +175,7 @@ def _weigh(
     curve: Curve, claimed: Array, suits: Steps, terms: Any, rounding: Any
 ) -> tuple[Verdict, Slopes]:
     near, span, _ = suits
+    rounding = rounding + EPS * span * np.abs(claimed)  # x + h t is rounded, too
     size = np.fmax(Samples(curve, levels=2).size, rounding / EPS) / span
     found = closest(curve, rounding)
     verdict = _judge(claimed, found, size, terms)

@@ -45,7 +45,10 @@ class Entry:
     got: float
 
     def __str__(self) -> str:
-        return f"{self.what}: expected {number(self.expected)}, got {number(self.got)}"
+        wanted, got = number(self.expected), number(self.got)
+        if float(wanted) == float(got):  # they differ in later digits
+            wanted, got = repr(self.expected), repr(self.got)
+        return f"{self.what}: expected {wanted}, got {got}"
 
 
 @dataclass
