@@ -26,7 +26,7 @@ derivative is a verdict; any other error means that it refused to judge. What an
 express or mends by itself (a memory layout in jax, a cotangent that torch sums to its shape) is not
 counted against its verifier. Who rejects every function at a kink also catches the faults there:
 read "caught" beside "alarms". Times are those of verdicts with the wrong numbers at hand, after one
-to warm up; what is made when a verdict is printed (text, our picture) is not counted.
+to warm up; what is made when a verdict is printed (text, our picture and program) is not counted.
 """
 
 from __future__ import annotations

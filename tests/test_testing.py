@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -151,6 +153,47 @@ class TestRefusals:
         text = self.refused(noise, X, vjp=lambda g, x: 1e12 * np.cos(1e12 * x) * g)
         assert "differences decided nothing" in text
 
+    def test_an_empty_tuple_infinity_and_a_class(self):
+        assert "an empty tuple" in self.refused(lambda x: (), X)
+        assert "an argument is not finite" in self.refused(gg.tanh, np.array([1.0, np.inf]))
+        assert "it is a class" in self.refused(nn.ReLU, X)
+        assert "seed is -1" in self.refused(gg.sin, X, seed=-1)
+        assert "the strategies draw no inputs" in self.refused(
+            gg.sin, tensors((2,)).filter(lambda x: False)
+        )
+
+    def test_rules_that_cannot_be_called(self):
+        assert "vjp is 3, no function" in self.refused(np.sin, X, vjp=3)
+        text = self.refused(lambda x: np.sin(x), X, vjp=lambda g: g)
+        assert text.endswith("Write vjp(g, x) or vjp(g, out, x).")
+
+    def test_a_function_that_calls_backward_or_exits(self):
+        def sweeps(x):
+            (x * x).sum().backward()
+            return x * 2.0
+
+        assert "it raised GradError" in self.refused(sweeps, X)
+        assert "it raised SystemExit" in self.refused(lambda x: sys.exit(0), X)
+
+    def test_seldom_different(self):
+        rng = np.random.default_rng(0)
+        for _ in range(5):
+            self.refused(lambda x: x * (rng.random(3) > 0.1), np.ones(3))
+
+    def test_where_a_function_ends(self):
+        assert "was not finite" in self.refused(gg.sqrt, np.array([0.0, 1.0]))
+        bases = self.refused(lambda x, p: x**p, np.array([-2.0, 1.0]), np.array([2.0, 3.0]))
+        assert "was not finite" in bases
+
+    def test_low_precision_inside(self):
+        def rounded(x):
+            return np.sin(x.astype(np.float32)).astype(float)
+
+        for pull in (lambda g, x: 0 * g, lambda g, x: g * np.cos(x)):
+            assert "decided nothing" in self.refused(rounded, X, vjp=pull)
+        with pytest.raises(WrongGradient):
+            check(rounded, X, vjp=lambda g, x: 2 * g * np.cos(x))
+
     def test_a_second_derivative_that_cannot_be_had(self):
         with pytest.raises(CannotCheck, match="pass order=1"):
             check(gg.custom(np.exp, vjp=lambda g, out, x: np.array(g) * np.exp(float(x))), 0.5)
@@ -180,6 +223,64 @@ class TestWhatIsRight:
     def test_cancellation(self, function):
         for seed in range(5):
             assert check(function, X, seed=seed).verdict == "passed"
+
+    @pytest.mark.parametrize(
+        ("function", "x"),
+        [
+            (gg.tanh, [17.0]),
+            (gg.tanh, [20.0, 21.0]),
+            (gg.tanh, [711.0, 1.0]),
+            (gg.sigmoid, [40.0, -40.0]),
+            (gg.sigmoid, [-800.0]),
+            (gg.softmax, [0.0, 1000.0]),
+            (gg.log_softmax, [800.0, 1.0, 2.0]),
+            (gg.log, [1e-12, 1.0]),
+            (gg.log, [3e-14]),
+            (gg.sqrt, [1e-20, 1e-8]),
+            (lambda x: gg.log(1 + gg.exp(x)), [-40.0]),
+            (lambda x: (gg.exp(x) - 1) / x, [1e-6]),
+            (lambda x: (1 - gg.cos(x)) / x**2, [1e-4, 1e-6]),
+            (lambda x: x * x, [1e150]),
+            (lambda x: x * x, [1e-150]),
+            (lambda x: x * 1e-150, [0.3]),
+            (lambda x: 1 / x, [1e-9, -1e-9, 1.0]),
+            (lambda x: gg.tanh(1e12 * x), [1e-12]),
+            (lambda x: gg.sin(1e5 * x), [0.3, 1.0]),
+            (lambda x: x / gg.sqrt((x * x).sum()), [1e-10, 2e-10]),
+            (lambda x: gg.relu(x), [1e-4, -1e-4, 1e-9, -1e-9]),
+            (lambda x: (x, np.ones(2)), [1.0]),
+            (lambda x: np.ones(2), [1.0]),
+            (lambda x: gg.cast(gg.cast(x, np.float32) * 3, np.float64), [0.1]),
+        ],
+    )
+    def test_saturation_and_scales(self, function, x):
+        assert check(function, np.array(x)).verdict == "passed"
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda x: gg.relu(x) ** 2,
+            lambda x: gg.relu(x) - gg.relu(-x),
+            lambda x: gg.absolute(x) * gg.absolute(x),
+            lambda x: gg.max(x) - gg.max(-x),
+            lambda x: gg.where(gg.absolute(x) > 1, gg.absolute(x) - 0.5, 0.5 * x * x),
+            lambda x: gg.where(x > 0, x, 0.25 * x),
+        ],
+    )
+    def test_kinks_of_several_ops(self, function):
+        assert check(function, tensors((4,))).verdict == "passed"
+
+    def test_networks_on_their_kinks(self):
+        image = np.zeros((1, 28, 28, 1))
+        image[0, 8:20, 12:16] = 1.0
+        net = nn.LeNet(rng=0)
+        assert check(net, image, kinks="accept", examples=1, order=1).verdict == "passed"
+        small = nn.Sequential(a=nn.Linear(3, 4, rng=0), b=nn.ReLU(), c=nn.Linear(4, 2, rng=1))
+        assert check(small, tensors((2, 3)), examples=10).verdict == "passed"
+
+    def test_the_scalar_graph_of_a_point_near_parameters(self):
+        layer = nn.Linear(2, 1, rng=0)
+        assert check(lambda x: gg.exp(layer(x)).sum(), np.ones((1, 2)), examples=4).verdict
 
     def test_a_bias_before_a_normalisation_has_no_gradient(self):
         conv = nn.Conv(1, 2, 3, rng=0)
@@ -220,6 +321,49 @@ class TestWhatIsRight:
         batch = {"x": X, "y": np.array([1, 0])}
         inputs = tensors((3, 2)).map(lambda w: Arguments((batch, [w, np.zeros(2)]), {"rate": 0.3}))
         assert check(model, inputs).verdict == "passed"
+
+
+class TestWhatIsWrong:
+    """Faults that are small, far from size 1, or hidden among others."""
+
+    @pytest.mark.parametrize(
+        ("function", "x", "pull"),
+        [
+            (lambda x: x * 1e-12, [0.3], lambda g, x: g * 2e-12),
+            (lambda x: x * 1e-150, [0.3], lambda g, x: 0 * g),
+            (lambda x: x * x, [1e-14], lambda g, x: 3 * x * g),
+            (lambda x: x * x, [1e8], lambda g, x: 2 * x * g * (1 + 1e-3)),
+            (np.exp, [-30.0], lambda g, x: 0 * g),
+            (np.log, [1e-12, 1e-13], lambda g, x: g * x),
+            (np.log, [1e-12, 1.0], lambda g, x: np.where(x < 0.1, 0, g / x)),
+            (np.sin, [0.3, 1.0], lambda g, x: g * np.cos(x) * (1 + 1e-9)),
+            (lambda x: np.sin(1e5 * x), [0.3], lambda g, x: 1e5 * g * np.sin(1e5 * x)),
+            (
+                lambda x: x * np.array([1e10, 1, 1e-10]),
+                [0.3, 0.5, 0.7],
+                lambda g, x: g * np.array([1e10, 1, 5e-10]),
+            ),
+            (lambda x: x * 2, [0.3], lambda g, x: g * (2 + 5j)),
+            (lambda x: np.maximum(x, 0), [1e-9, 1.0], lambda g, x: g * np.where(x < 1e-6, 0.5, 1)),
+        ],
+    )
+    def test_a_pair(self, function, x, pull):
+        with pytest.raises(WrongGradient):
+            check(function, np.array(x), vjp=pull)
+
+    def test_what_leaves_the_graph(self):
+        for function in (lambda x: np.tanh(x.data), lambda x: gg.tanh(x) * x.data):
+            with pytest.raises(WrongGradient) as error:
+                check(function, X)
+            assert error.value.law == "differences"
+            assert "a value left the graph" in error.value.culprit
+
+    def test_small_errors_print_different_numbers(self):
+        with pytest.raises(WrongGradient) as error:
+            check(np.sin, X, vjp=lambda g, x: g * np.cos(x) * (1 + 1e-9))
+        for entry in error.value.entries:
+            wanted, got = str(entry).partition("expected ")[2].split(", got ")
+            assert wanted != got
 
 
 class TestFailureReport:
@@ -263,6 +407,39 @@ class TestFailureReport:
         assert error.value.culprit == "wrong_double"
         assert sum(np.size(a) for a in error.value.example.values()) <= 3
 
+    def test_the_line_without_debug(self):
+        f = bad_sine()
+
+        def model(x):
+            return gg.exp(f(x)).sum()
+
+        with pytest.raises(WrongGradient) as error:
+            check(model, X)
+        assert f"test_testing.py:{model.__code__.co_firstlineno + 1}" in error.value.culprit
+
+    def test_copies_and_pickles(self):
+        with pytest.raises(WrongGradient) as error:
+            check(np.sin, X, vjp=lambda g, x: g)
+        again = pickle.loads(pickle.dumps(error.value))
+        assert str(again) == str(error.value)
+        assert str(copy.copy(error.value)) == str(error.value)
+
+    def test_why_there_is_no_program(self):
+        namespace = {"np": np}
+        exec("def f(x): return np.sin(x)", namespace)
+        with pytest.raises(WrongGradient) as error:
+            check(namespace["f"], X, vjp=lambda g, x: g)
+        assert "no program to reproduce it: it uses a function without source" in str(error.value)
+
+    def test_blame_spares_what_lacks_a_rule(self):
+        right = gg.custom(np.sin, vjp=lambda g, out, x: g * gg.cos(x), name="right")
+        other = gg.custom(np.sin, jvp=lambda ts, out, x: ts[0] * gg.cos(x), name="other")
+        f = bad_sine()
+        assert blame(lambda x: gg.exp(right(x)), X) == []
+        assert blame(lambda x: gg.exp(other(x)), X) == []
+        assert [str(s) for s in blame(lambda x: f(gg.exp(right(x))), X)] == ["bad sine"]
+        assert check(other, X).verdict == "passed"
+
     def test_blame_finds_the_vertex(self):
         f = bad_sine()
         found = blame(lambda x: gg.tanh(gg.exp(x) * f(x)), X)
@@ -305,6 +482,7 @@ def wrong_op():
 WRONG = """
 import numpy as np
 import gradgraph as gg
+from gradgraph import nn
 from functools import partial
 from gradgraph.testing import check, check_op
 
@@ -341,6 +519,39 @@ class Bad(gg.Op):
     @classmethod
     def sample(cls, draw): return cls(), (draw.normal(draw.shape()),)
 
+class Net(nn.Module):
+    def __init__(self):
+        self.layer = nn.Linear(2, 3, rng=0)
+    def forward(self, x):
+        return bad(self.layer(x))
+
+def leave(x):
+    raise SystemExit(0)
+
+def times(k):
+    def h(x):
+        return k * x
+    return h
+
+double, triple = times(2.0), times(3.0)
+pulls = [lambda g, x: g * 2.0, lambda g, x: g * 3.0]
+
+def annotated(x: "Unknown", c=SCALE) -> "Unknown":
+    return x * x.data * c
+
+def noted(f):
+    return f
+
+@noted
+def decorated(x):
+    return x * x.data
+
+class Box:
+    def __init__(self):
+        self.k = float("inf")
+    def method(self, x):
+        return x * x.data * (2.0 if self.k > 1 else 1.0)
+
 x = np.array([[0.3, -0.5], [1.2, 0.25]])
 """
 
@@ -356,6 +567,13 @@ class TestReproducer:
             "check(partial(model, y=x), x)",
             "check_op(Bad)",
             "check(lambda x: Bad()(x) * 2.0, x)",
+            "check(Net(), x)",
+            "check(lambda x: double(x) * triple(x).data, x)",
+            "check(double, x, vjp=pulls[1])",
+            "check(annotated, x)",
+            "check(decorated, x)",
+            "check(Box().method, x)",
+            "check(lambda x, np=np: x * x.data * np.pi, x)",
         ],
     )
     def test_it_runs_as_pasted(self, call, tmp_path):
@@ -392,6 +610,7 @@ class TestCommand:
     @pytest.fixture
     def folder(self, tmp_path):
         (tmp_path / "homework.py").write_text(WRONG, encoding="utf-8")
+        (tmp_path / "broken.py").write_text("1 / 0", encoding="utf-8")
         return tmp_path
 
     def command(self, folder, *args):
@@ -419,6 +638,21 @@ class TestCommand:
             del found[key], again[key]
         assert found == again
 
+    def test_json_of_what_is_no_number(self, folder):
+        source = (
+            "import numpy as np\n"
+            "def f(x):\n    print('hello')\n    return np.sin(x)\n"
+            "def nan(g, x): return g * np.nan\n"
+            "def inf(g, x): return g * np.inf\n"
+        )
+        (folder / "numbers2.py").write_text(source, encoding="utf-8")
+        for rule in ("nan", "inf"):
+            done = self.command(folder, "numbers2.py:f", "--vjp", rule, "--shape", "2", "--json")
+            assert done.returncode == 1
+            found = json.loads(done.stdout, parse_constant=pytest.fail)
+            assert rule in str(found["entries"][0]["got"])
+            assert "hello" in done.stderr
+
     @pytest.mark.parametrize(
         ("target", "says"),
         [
@@ -427,6 +661,8 @@ class TestCommand:
             ("homework", "it is not module:function"),
             ("missing.py:f", "there is no file missing.py"),
             ("homework:SCALE", "it is no function"),
+            ("homework:leave", "it raised SystemExit"),
+            ("broken.py:f", "importing broken.py fails with ZeroDivisionError"),
         ],
     )
     def test_what_cannot_be_checked(self, folder, target, says):
@@ -473,6 +709,29 @@ class TestPlugin:
 
         known = any(e.name == "gradgraph" for e in entry_points(group="pytest11"))
         return () if known else ("-p", "gradgraph.testing.plugin")
+
+
+class TestDecorator:
+    @given_gradients(tensors((2,)), examples=3)
+    def test_method(self, x):
+        assert isinstance(self, TestDecorator)
+        return x * x
+
+    def test_options_are_kept(self):
+        @given_gradients(tensors((2,)), vjp=lambda g, x: 7 * g)
+        def wrong(x):
+            return np.sin(x)
+
+        @given_gradients(np.array([0.0, 1.0]), kinks="accept")
+        def kinked(x):
+            return gg.relu(x)
+
+        with pytest.raises(WrongGradient):
+            wrong()
+        with pytest.raises(WrongGradient):
+            check(wrong)
+        kinked()
+        assert check(kinked).verdict == "passed"
 
 
 @given_gradients(conv_cases(), examples=10)

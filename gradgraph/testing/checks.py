@@ -401,6 +401,12 @@ def _around(case: Case, examples: int, order: int, kinks: str, seed: int) -> Sea
     if kinked and kinks == "refuse":
         _refuse_kink(case)
     result.attempt(Trial(case, seed, order, kinked))
+    if result.outside:
+        raise CannotCheck(
+            case.name,
+            f"next to the example ({case.describe()}) its result was not finite",
+            "Pass an example inside its domain, not at its end.",
+        )
     for k in range(1, examples):
         if result.found is not None:
             break

@@ -44,7 +44,6 @@ def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True
             "none by itself: a value left the graph (.data, .numpy(), a comparison), kinks met,"
             " or the sweeps put right rules together wrongly"
         )
-    program, unwritten = _reproducer(trial, culprit, folder)
     if culprit is not None and not culprit.line and isinstance(case, FunctionCase):
         line = _line(case, culprit)
         words += f", made at {line}" if line else ""
@@ -57,8 +56,7 @@ def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True
         entries=_entries(case, broken),
         culprit=words,
         drawn=partial(_picture, case, culprit, folder),
-        reproducer=program,
-        unwritten=unwritten,
+        written=partial(_reproducer, trial, culprit, folder),
         report=report,
     )
 
@@ -189,7 +187,7 @@ def _line(case: FunctionCase, culprit: Suspect) -> str:
     order = reach([o for o in case.trace()[1] if tracked(o)])
     with suppress(Exception), debug():
         again = reach([o for o in case.at(case.xs).trace()[1] if tracked(o)])
-        return again[order.index(culprit.vertex)].line
+        return next(b.line for a, b in zip(order, again, strict=True) if a is culprit.vertex)
     return ""
 
 

@@ -80,8 +80,8 @@ class WrongGradient(AssertionError):
         entries: wrong numbers, expected and got.
         culprit: the op at fault and the user's line that applied it; empty if unknown.
         drawn: draws the graph with the culprit in red and gives the path; `picture` calls it.
-        reproducer: a program that shows the fault when it is run; empty if none can be written.
-        unwritten: why none can be written.
+        written: writes a program that shows the fault when it is run, or says why there is none;
+            `reproducer` calls it.
         report: what was measured up to there.
     """
 
@@ -93,8 +93,7 @@ class WrongGradient(AssertionError):
     entries: tuple[Entry, ...]
     culprit: str
     drawn: Callable[[], str] = field(repr=False)
-    reproducer: str
-    unwritten: str
+    written: Callable[[], tuple[str, str]] = field(repr=False)
     report: Report
 
     @cached_property
@@ -102,6 +101,21 @@ class WrongGradient(AssertionError):
         """Path of the drawing with the culprit in red, drawn when it is asked for, as the text
         does; empty if there is none."""
         return self.drawn()
+
+    @cached_property
+    def _program(self) -> tuple[str, str]:
+        return self.written()
+
+    @property
+    def reproducer(self) -> str:
+        """A program that shows the fault when it is run, written when it is asked for, as the text
+        does; empty if none can be written."""
+        return self._program[0]
+
+    @property
+    def unwritten(self) -> str:
+        """Why there is no program."""
+        return self._program[1]
 
     def __str__(self) -> str:
         lines = [
@@ -126,9 +140,10 @@ class WrongGradient(AssertionError):
         return id(self)
 
     def __reduce__(self) -> Any:
-        """Copies and pickles hold the path of the picture instead of the graph."""
+        """Copies and pickles hold the path of the picture and the program, not what makes them."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         values["drawn"] = partial(str, self.picture)
+        values["written"] = partial(tuple, self._program)
         return _again, (values,)
 
 

@@ -92,7 +92,10 @@ class Writer:
         if isinstance(v, np.ufunc):
             return f"np.{v.__name__}"
         if isinstance(v, ModuleType):
-            raise Unwritable("a module as a value")
+            self._reach(v.__name__)
+            alias = self._free(v.__name__.rpartition(".")[2], v)
+            self.imports[f"import {v.__name__} as {alias}"] = None
+            return alias
         if inspect.ismethod(v):
             return f"{self.value(v.__self__)}.{v.__name__}"
         if isinstance(v, type | FunctionType) or inspect.isbuiltin(v):

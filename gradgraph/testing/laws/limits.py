@@ -11,6 +11,7 @@ import numpy as np
 from ...spec import brief
 from ..case import Case, FunctionCase, OpCase, normal
 from ..differences import (
+    COARSE,
     EPS,
     SHARP,
     Curve,
@@ -86,11 +87,12 @@ def _along(
     if claimed.shape != samples.here.shape:
         shapes = f"{brief(claimed.shape)}, not {brief(samples.here.shape)}"
         raise Broken(law, f"the tangent is {shapes}")
-    central = samples.central()
+    sides = samples.sides()
+    central = sides.central
     span = largest(np.concatenate([x.ravel() for x in case.xs])) or 1.0
-    wrong, unclear = off(claimed, central, samples.size / span)
+    wrong, unclear = off(claimed, central, samples, span)
     at_kink = False
-    if kinked or wrong.any() or unclear.any():
+    if kinked or wrong.any() or unclear.any() or sides.kink.any():
         steps = Steps(near(case, ts), span, met(case))
         verdict, found = weighed(
             curve,
@@ -106,7 +108,9 @@ def _along(
         if verdict.wrong.any():
             where = "slope of ⟨u, out⟩" if reduced else "slope of out"
             raise _accusation(claimed, found, verdict, where)
-        at_kink, unclear = bool(verdict.kinked.any()), verdict.unclear
+        at_kink = bool(verdict.kinked.any())
+        if kinked or wrong.any() or unclear.any():
+            unclear = verdict.unclear
     tally.kinks += at_kink
     tally.unclear += bool(unclear.any())
     if at_kink or reduced:
@@ -175,10 +179,11 @@ def _weigh(
     curve: Curve, claimed: Array, suits: Steps, terms: Any, rounding: Any
 ) -> tuple[Verdict, Slopes]:
     near, span, _ = suits
-    rounding = rounding + EPS * span * np.abs(claimed)  # x + h t is rounded, too
-    size = np.fmax(Samples(curve, levels=2).size, rounding / EPS) / span
+    steep = np.where(np.isfinite(claimed), np.abs(claimed), 0.0)
+    rounding = rounding + EPS * span * steep  # x + h t is rounded, too
+    terms = terms + rounding / (EPS * span)
     found = closest(curve, rounding)
-    verdict = _judge(claimed, found, size, terms)
+    verdict = _judge(claimed, found, Samples(curve, levels=2), span, terms)
     for steps in (
         {"coarse": 2.0**-11, "levels": 14},  # a kink may be near
         {"coarse": near, "levels": 12},
@@ -188,10 +193,11 @@ def _weigh(
             return verdict, found
         samples = Samples(curve, **steps, rounding=rounding)  # type: ignore[arg-type]
         slopes = samples.sides()
-        second = _judge(claimed, slopes, np.fmax(samples.size / span, size), terms)
+        second = _judge(claimed, slopes, samples, span, terms)
         better = verdict.unclear & ~second.unclear
         found = chosen(better, slopes, found)
-        stays = verdict.wrong & (second.wrong | second.unclear)
+        afar = second.kinked & ~verdict.kinked  # a kink that smaller steps do not reach
+        stays = verdict.wrong & (second.wrong | second.unclear | afar)
         verdict.wrong = np.where(better, second.wrong, stays)
         verdict.kinked = np.where(better, second.kinked, verdict.kinked)
         verdict.unclear &= second.unclear
@@ -271,12 +277,12 @@ class Verdict:
     kinked: Array
 
 
-def _judge(claimed: Array, found: Slopes, size: Array, terms: Any) -> Verdict:
-    wrong, unclear = off(claimed, found.central, size, terms)
+def _judge(claimed: Array, found: Slopes, samples: Samples, span: float, terms: Any) -> Verdict:
+    wrong, unclear = off(claimed, found.central, samples, span, terms)
     kinked = found.kink
     low = np.minimum(found.left.value - found.left.error, found.right.value - found.right.error)
     high = np.maximum(found.left.value + found.left.error, found.right.value + found.right.error)
-    slack = _slack(claimed, found.central.value, size, terms)
+    slack = _slack(claimed, found.central.value, samples, span, terms)
     outside = (claimed < low - slack) | (claimed > high + slack) | ~np.isfinite(claimed)
     sides = np.isfinite(found.left.error) & np.isfinite(found.right.error)
     wrong = np.where(kinked, outside & sides, wrong)
@@ -284,20 +290,24 @@ def _judge(claimed: Array, found: Slopes, size: Array, terms: Any) -> Verdict:
     return Verdict(wrong, unclear & ~wrong, kinked)
 
 
-def off(claimed: Array, found: Estimate, size: Array, terms: Any = 0.0) -> tuple[Array, Array]:
+def off(
+    claimed: Array, found: Estimate, samples: Samples, span: float, terms: Any = 0.0
+) -> tuple[Array, Array]:
     """Where a claimed slope is wrong, and where the estimate is too vague to say.
 
     Args:
         claimed, found: the slope and the estimate.
-        size: that a slope may have, by the values that the estimate was made of.
+        samples: values that the estimate was made of.
+        span: the largest variable.
         terms: what cancels in the slope.
     """
-    slack = _slack(claimed, found.value, size, terms)
+    slack = _slack(claimed, found.value, samples, span, terms)
     wrong = np.isfinite(found.error) & ~(np.abs(claimed - found.value) <= found.error + slack)
-    scale = np.abs(found.value) + np.abs(claimed) + size + terms
+    scale = np.abs(found.value) + np.abs(claimed) + samples.size / (span + COARSE) + terms
     unclear = ~(found.error <= SHARP * scale)
     return np.asarray(wrong), np.asarray(unclear & ~wrong)
 
 
-def _slack(claimed: Array, found: Array, size: Array, terms: Any) -> Any:
+def _slack(claimed: Array, found: Array, samples: Samples, span: float, terms: Any) -> Any:
+    size = np.abs(samples.here) / span
     return 1e-10 * (np.abs(claimed) + np.abs(found)) + 1e-12 * size + ROUNDING * EPS * terms

@@ -81,7 +81,7 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     samples = Samples(curve, levels=FIRST_LEVELS)
     found = samples.central()
     span = largest(np.concatenate([x.ravel() for x in case.xs])) or 1.0
-    wrong, unclear = off(best, found, samples.size / span)
+    wrong, unclear = off(best, found, samples, span)
     if wrong.any() or unclear.any():
         steps = Steps(near(case, ts), span, met(case) * largest(u) / span)
 
