@@ -407,10 +407,14 @@ def _around(case: Case, examples: int, order: int, kinks: str, seed: int) -> Sea
             f"next to the example ({case.describe()}) its result was not finite",
             "Pass an example inside its domain, not at its end.",
         )
+    exact = "scalar graph" in result.tally.held
+    vague = result.tally.unclear > 0 and not exact
     for k in range(1, examples):
         if result.found is not None:
             break
         result.attempt(_near(case, k, seed, order))
+    if vague and result.found is None:
+        raise undecided(case.name, "at the example")
     return result
 
 
@@ -543,18 +547,23 @@ def _finish(
         )
     tally = result.tally
     if tally.compared and tally.unclear == tally.compared:
-        raise CannotCheck(
-            name,
-            "differences decided nothing at any of the inputs (it jumps, oscillates too fast, or"
-            " computes in low precision inside)",
-            "Check it in float64, and on inputs where it is smooth.",
-        )
+        raise undecided(name, "at any of the inputs")
     if checked is None and "reference" not in tally.held:
         report.notes.append("the definition was not compared with: it did not unfold")
     if not tally.compared:
         report.notes.append("no slope was compared: there were no elements to differentiate by")
     tell(report)
     return report
+
+
+def undecided(name: str, where: str) -> CannotCheck:
+    """The error for a function whose slope cannot be found by differences."""
+    return CannotCheck(
+        name,
+        f"differences decided nothing {where} (it jumps, oscillates too fast, or computes in low"
+        " precision inside)",
+        "Check it in float64, and on inputs where it is smooth.",
+    )
 
 
 def _notes(checked: _Checked | None, order: int) -> list[str]:

@@ -144,7 +144,7 @@ def slopes(curve: Curve, **steps: Any) -> Slopes:
         return Samples(curve, **steps).sides()
 
 
-SHARP = 3e-4  # a derivative known no better than this (relative) decides nothing
+SHARP = 1e-3  # a derivative known no better than this (relative) decides nothing
 CLOSER = (1e-5, 1e-7, 1e-9)  # first steps that look closer and closer
 
 
