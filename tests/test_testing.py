@@ -189,8 +189,8 @@ class TestRefusals:
         def rounded(x):
             return np.sin(x.astype(np.float32)).astype(float)
 
-        for pull in (lambda g, x: 0 * g, lambda g, x: g * np.cos(x)):
-            assert "decided nothing" in self.refused(rounded, X, vjp=pull)
+        assert "decided nothing" in self.refused(rounded, X, vjp=lambda g, x: 0 * g)
+        assert check(rounded, X, vjp=lambda g, x: g * np.cos(x)).verdict == "passed"
         with pytest.raises(WrongGradient):
             check(rounded, X, vjp=lambda g, x: 2 * g * np.cos(x))
 
