@@ -13,8 +13,8 @@ from tests.planted import all_mutants, equivalent, noticed
 from tests.survivors import EQUIVALENT, NOTICED_BY
 
 EXAMPLES = 300  # inputs that each check may try
-PART = 6  # every n-th mutant is tried
-PROGRAMS = 100
+PART = 8  # every n-th mutant is tried
+PROGRAMS = 60
 
 MUTANTS = all_mutants()
 LIVE = [m for m in MUTANTS if not equivalent(m)]
