@@ -196,7 +196,9 @@ def _picture(case: Case, culprit: Suspect | None, folder: Callable[[], Path]) ->
     if not isinstance(case, Traced):
         return ""
     with suppress(Exception):
-        _, outs = case.trace()
+        leaves, outs = case.trace()
+        for leaf, label in zip(leaves, case.labels, strict=True):
+            leaf.name = leaf.name or label
         graph = Graph.of([o for o in outs if isinstance(o, Vertex)])
         marks = {culprit.vertex: "wrong derivative"} if culprit else {}
         if isinstance(case, OpCase):

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..node import Vertex
 from ..op import Op
+from ..ops.custom import Custom
 from ..tensor import Tensor
 
 LITERAL = 400  # elements of an array that are written out; larger ones go to a file
@@ -82,6 +83,11 @@ class Writer:
             return f"{type(v).__name__}({', '.join(map(self.value, parts))})"
         if isinstance(v, dict | list | tuple | set | frozenset):
             return self._container(v)
+        if isinstance(v, Custom):
+            self._gradgraph()
+            rules = [(k, getattr(v, k)) for k in ("vjp", "jvp") if getattr(v, k) is not None]
+            given = self._keywords([*rules, ("name", v.title)])
+            return f"gg.custom({self.value(v.function)}, {given})"
         if isinstance(v, Op):
             fields = zip(v.fields, v._values, strict=True)
             return f"{self.name(type(v))}({self._keywords(fields)})"
@@ -128,6 +134,10 @@ class Writer:
         self.imports[f"from {_home(thing)} import {name}"] = None
         self.taken[name] = thing
 
+    def _gradgraph(self) -> None:
+        self.taken.setdefault("gg", sys.modules["gradgraph"])
+        self.imports["import gradgraph as gg"] = None
+
     def _free(self, name: str, thing: Any) -> str:
         """The name, or one like it that nothing else has; it is taken then."""
         tried, count = name, 1
@@ -169,8 +179,7 @@ class Writer:
     def _tensor(self, v: Tensor) -> str:
         """A name: a tensor that is used in two places is one tensor."""
         if id(v) not in self.known:
-            self.taken.setdefault("gg", sys.modules["gradgraph"])
-            self.imports["import gradgraph as gg"] = None
+            self._gradgraph()
             own = v.name or ""
             name = self._free(own if own.isidentifier() else "tensor", v)
             called = f", name={v.name!r}" if v.name else ""
