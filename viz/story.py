@@ -56,7 +56,11 @@ def facts_line(view: View, known: Known, noun: str) -> str:
 
 def marks_line(view: View) -> str:
     """What is marked, and why; empty if nothing is."""
-    told = [f"{_name(card)}: {clean(w, 60)}" for card in view.cards for w in view.words(card)]
+    titles = [card.title for card in view.cards]
+    told = []
+    for card in view.cards:
+        which = f" ({clean(card.detail, 40)})" if titles.count(card.title) > 1 else ""
+        told += [f"{_name(card)}{which}: {clean(w, 60)}" for w in view.words(card)]
     return "marked: " + "; ".join([*told[:3], "…"] if len(told) > 3 else told) if told else ""
 
 
