@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import math
 import os
 import pickle
 import re
@@ -36,6 +38,16 @@ from gradgraph.testing import (
 
 ROOT = Path(gg.__file__).parents[1]
 X = np.array([[0.3, -0.5, 1.2], [0.7, 0.1, -0.9]])
+
+
+def _put(g, x):
+    out = np.zeros(x.shape)
+    out[x > 0.25] = g
+    return out
+
+
+def _pairs(g, x):
+    return (2 * g[..., None] * x.reshape(*g.shape, 2)).reshape(x.shape)
 
 
 def bad_sine():
@@ -174,6 +186,9 @@ class TestRefusals:
 
         assert "it raised GradError" in self.refused(sweeps, X)
         assert "it raised SystemExit" in self.refused(lambda x: sys.exit(0), X)
+        assert "it raised SystemExit" in self.refused(np.sin, X, vjp=lambda g, x: sys.exit(0))
+        text = self.refused(np.sin, tensors((2,)).map(lambda x: 1 / 0), vjp=lambda g, x: g)
+        assert "it raised ZeroDivisionError" in text
 
     def test_seldom_different(self):
         rng = np.random.default_rng(0)
@@ -307,6 +322,36 @@ class TestWhatIsRight:
             check(softmax, scale * X, vjp=pull)
             check(lambda x: softmax(x).sum(), scale * X, vjp=pull)
 
+    @pytest.mark.parametrize(
+        ("function", "x", "pull"),
+        [
+            (lambda x: np.array(math.log(x)), 0.05, lambda g, x: g / x),
+            (lambda x: x[x > 0.25], X, lambda g, x: np.where(x > 0.25, 1.0, 0) * _put(g, x)),
+            (lambda x: np.abs(x.view(complex)) ** 2, X[:, :2], lambda g, x: _pairs(g, x)),
+            (lambda x: 2 / (np.exp(2 * x) + 1), [12.0], lambda g, x: -g * (1 - np.tanh(x) ** 2)),
+            (np.linalg.norm, [1e-12, 2e-12], lambda g, x: g * x / np.linalg.norm(x)),
+            (lambda x: np.maximum(x, 0), [1e-10], lambda g, x: g * (x > 0)),
+        ],
+    )
+    def test_pairs_with_narrow_domains(self, function, x, pull):
+        assert check(function, np.array(x), vjp=pull).verdict == "passed"
+
+    def test_a_rule_with_defaults_gets_the_result(self):
+        def pull(g, out, x, alpha=1.0):
+            return g * out * alpha, (g * out * x).sum()
+
+        assert check(lambda x, alpha=1.0: np.exp(alpha * x), X, 2.0, vjp=pull).verdict == "passed"
+
+    def test_rounded_results_are_no_faults(self):
+        for function in (
+            lambda x: np.sin(x.astype(np.float16)).astype(float),
+            lambda x: np.round(np.sin(x), 3),
+        ):
+            with contextlib.suppress(CannotCheck):
+                assert check(function, X, vjp=lambda g, x: g * np.cos(x)).verdict == "passed"
+            with pytest.raises((CannotCheck, WrongGradient)):
+                check(function, X, vjp=lambda g, x: 0 * g)
+
     def test_modules_with_parameters(self):
         net = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 2, rng=1))
         report = check(net, X)
@@ -350,6 +395,39 @@ class TestWhatIsWrong:
     def test_a_pair(self, function, x, pull):
         with pytest.raises(WrongGradient):
             check(function, np.array(x), vjp=pull)
+
+    def test_one_element_of_many(self):
+        x = np.linspace(-30, 30, 100)
+        with pytest.raises(WrongGradient):
+            check(np.exp, x, vjp=lambda g, x: g * np.exp(x) * (x > -10))
+
+    def test_a_right_jvp_hides_no_wrong_vjp(self):
+        x = np.linspace(-30, 30, 10)
+        wrong = {"vjp": lambda g, x: g * np.where(x < -10, 0, np.exp(x))}
+        with pytest.raises(WrongGradient):
+            check(np.exp, x, jvp=lambda ts, x: ts[0] * np.exp(x), **wrong)
+
+    def test_a_jvp_that_clips_or_writes(self):
+        with pytest.raises(WrongGradient, match="linear"):
+            check(np.sin, X, jvp=lambda ts, x: np.clip(ts[0], -3, 3) * np.cos(x))
+
+        def writes(ts, x):
+            x *= 1.5
+            return ts[0] * np.cos(x)
+
+        with pytest.raises(WrongGradient, match="the jvp changes its argument x in place"):
+            check(np.sin, X, jvp=writes)
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            lambda x: gg.relu(x * np.array([1, 0, 1.0])) + x * x.data,
+            lambda x: gg.maximum(x, x * 1.0).sum() * x.data.sum(),
+        ],
+    )
+    def test_a_kink_elsewhere_is_no_excuse(self, function):
+        with pytest.raises(WrongGradient):
+            check(function, X)
 
     def test_what_leaves_the_graph(self):
         for function in (lambda x: np.tanh(x.data), lambda x: gg.tanh(x) * x.data):
@@ -484,7 +562,8 @@ import numpy as np
 import gradgraph as gg
 from gradgraph import nn
 from functools import partial
-from gradgraph.testing import check, check_op
+import enum
+from gradgraph.testing import check, check_op, tensors
 
 SCALE = 2.0
 
@@ -539,6 +618,15 @@ pulls = [lambda g, x: g * 2.0, lambda g, x: g * 3.0]
 def annotated(x: "Unknown", c=SCALE) -> "Unknown":
     return x * x.data * c
 
+class Colour(enum.IntEnum):
+    RED = 2
+
+def coloured(x, k=Colour.RED):
+    return x * x.data * k
+
+def hinge(x):
+    return np.abs(x - 1)
+
 def noted(f):
     return f
 
@@ -571,6 +659,8 @@ class TestReproducer:
             "check(lambda x: double(x) * triple(x).data, x)",
             "check(double, x, vjp=pulls[1])",
             "check(annotated, x)",
+            "check(coloured, x)",
+            "check(hinge, tensors((2,)), vjp=lambda g, x: 3 * g * np.sign(x - 1))",
             "check(decorated, x)",
             "check(Box().method, x)",
             "check(lambda x, np=np: x * x.data * np.pi, x)",

@@ -27,6 +27,9 @@ from . import oracle
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+SMALL_RESULT = 256  # elements of which each is differentiated where there is no JVP
+
+
 class CannotCheck(ValueError):
     """What was given to the verifier cannot be verified, and why; nothing is said of its gradient.
 
@@ -53,7 +56,6 @@ class Case:
         xs: their values, float64.
         reverse, forward: whether it has a VJP, a JVP.
         recorded: whether its derivatives can be differentiated again.
-        typed: whether its results must have the dtype of its variables.
     """
 
     name: str
@@ -62,7 +64,6 @@ class Case:
     reverse: bool = True
     forward: bool = True
     recorded: ClassVar[bool] = False
-    typed: ClassVar[bool] = False
     amplitude: Any = None  # what the laws found of its rounding errors
     _rows: list[list[Array]] | None = None
 
@@ -97,8 +98,17 @@ class Case:
         raise NotImplementedError
 
     def along(self, ts: Sequence[Array]) -> Callable[[Any], Array]:
-        """The curve h ↦ value(xs + h ts)."""
-        return lambda h: self.value([x + h * t for x, t in zip(self.xs, ts, strict=True)])
+        """The curve h ↦ value(xs + h ts); NaN where the map raises, or its shape changes."""
+        nothing = np.full(self.value(self.xs).shape, np.nan)
+
+        def curve(h: Any) -> Array:
+            try:
+                out = self.value([x + h * t for x, t in zip(self.xs, ts, strict=True)])
+            except Exception:
+                return nothing
+            return out if out.shape == nothing.shape else nothing
+
+        return curve
 
     def arguments(self) -> dict[str, Any]:
         """What the map was called with, by name."""
@@ -113,7 +123,6 @@ class Traced(Case):
     """A map computed by the engine: its derivatives are those of the two sweeps."""
 
     recorded = True
-    typed = True
     parameters: Sequence[Tensor] = ()  # tensors that the map closes over
     _held: tuple[Any, list[Any]] | None = None
     _unfolded: oracle.Scalars | None = None
@@ -175,7 +184,9 @@ class Traced(Case):
             leaves, outs = self.traced(xs)
             value = joined([np.asarray(getattr(o, "_data", o)) for o in outs])
             cotangents = self.pulled(leaves, outs, u) if self.reverse else []
-            return value, cotangents, self.pushed(leaves, outs, ts) if self.forward else value * 0
+            if self.forward:
+                return value, cotangents, self.pushed(leaves, outs, ts)
+            return value, cotangents, by_rows(value, ts, lambda u: self.pulled(leaves, outs, u))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -466,7 +477,7 @@ class PairCase(Case):
     def cotangents(self, u: Array, xs: Sequence[Any]) -> list[Array]:
         """What the rule returns for the variables, with these arrays handed in as they are."""
         args = self._filled(xs)
-        found = self._call(self.rule, u, args)
+        found = self._call(self.rule, u, args, xs)
         parts = list(found) if isinstance(found, tuple | list) else [found]
         if len(parts) == len(args) != len(self.places):
             parts = [parts[i] for i in self.places]
@@ -485,7 +496,7 @@ class PairCase(Case):
         tangents: list[Any] = [np.zeros(np.shape(a)) for a in self.args]
         for i, t in zip(self.places, ts, strict=True):
             tangents[i] = t
-        found = self._call(self.tangent_rule, tangents, self._filled(xs))
+        found = self._call(self.tangent_rule, tangents, self._filled(xs), xs)
         out = self.value(self.xs)
         return _sound(found, out, "the result")
 
@@ -494,11 +505,13 @@ class PairCase(Case):
     ) -> tuple[Array, list[Array], Array]:
         value = self.value(xs)
         cotangents = self.cotangents(u, xs) if self.reverse else []
-        return value, cotangents, self.tangents(ts, xs) if self.forward else value * 0
+        if self.forward:
+            return value, cotangents, self.tangents(ts, xs)
+        return value, cotangents, by_rows(value, ts, lambda u: self.cotangents(u, xs))
 
-    def _call(self, rule: Any, first: Any, args: list[Any]) -> Any:
-        if _required(rule) >= len(args) + 2:
-            return rule(first, self.value(self.xs), *args, **self.options)
+    def _call(self, rule: Any, first: Any, args: list[Any], xs: Sequence[Any]) -> Any:
+        if _takes_out(rule, len(args)):
+            return rule(first, self.value(xs), *args, **self.options)
         return rule(first, *args, **self.options)
 
     def at(self, xs: Sequence[Any]) -> PairCase:
@@ -545,6 +558,15 @@ def holding(tensors: Sequence[Tensor], values: Sequence[Any]) -> Iterator[None]:
     finally:
         for t, v in zip(tensors, before, strict=True):
             t._data = v
+
+
+def by_rows(value: Array, ts: Sequence[Array], pull: Callable[[Array], list[Array]]) -> Array:
+    """The tangent of a small result by its cotangents; of a large one, zeros."""
+    if value.size > SMALL_RESULT:
+        return value * 0
+    units = np.eye(value.size, dtype=value.dtype).reshape(-1, *value.shape)
+    rows = [sum(np.sum(g * t) for g, t in zip(pull(u), ts, strict=True)) for u in units]
+    return np.array(rows, dtype=float).reshape(value.shape)
 
 
 def tracked(v: Any) -> bool:
@@ -604,17 +626,17 @@ def argument_names(function: Any, count: int) -> list[str]:
     return [*names[:count], *(f"argument {i}" for i in range(len(names), count))]
 
 
-def _required(rule: Any) -> int:
-    """How many positional arguments a rule must be given."""
+def _takes_out(rule: Any, count: int) -> bool:
+    """Whether a rule of a function of `count` arguments wants the result, too: its second
+    parameter is called `out`, or it must be given two more."""
     try:
-        parameters = inspect.signature(rule).parameters.values()
+        parameters = list(inspect.signature(rule).parameters.values())
     except (TypeError, ValueError):
-        return 0
+        return False
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        names = [p.name for p in parameters if p.kind in kinds]
-        return 10**6 if "out" in names else 0
-    return sum(p.kind in kinds and p.default is p.empty for p in parameters)
+    own = [p for p in parameters if p.kind in kinds]
+    called = len(own) > 1 and own[1].name == "out"
+    return called or sum(p.default is p.empty for p in own) >= count + 2
 
 
 def _label(op: Op, i: int) -> str:

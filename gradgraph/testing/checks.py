@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..draw import Draw
-from ..errors import GradgraphError
+from ..errors import GradgraphError, MissingExtraError
 from ..op import Op
 from .case import (
     CannotCheck,
@@ -24,13 +24,14 @@ from .case import (
     name_of,
     normal,
 )
-from .differences import Samples, closest
 from .explain import explained
-from .laws import FIRST_LEVELS, Tally
+from .laws import Tally
+from .laws.limits import find_kink, on_kink
 from .report import Report, WrongGradient, tell
 from .search import Search, Trial, needs_hypothesis, refused, search
 from .strategies import Arguments, tensors
 
+UNDECIDED = 0.5  # a larger share of comparisons that decide nothing is no verdict
 EXAMPLES, NEARBY = 30, 4  # inputs that `check` tries: drawn; an example and points near it
 TRIED_SHAPES: tuple[tuple[int, ...], ...] = ((2, 3), (3,), (), (2, 3, 4), (2, 6, 6, 1), (1, 9, 1))
 
@@ -86,6 +87,7 @@ def check(
         given: dict[str, Any] = {"order": order, "examples": examples, "seed": seed, "kinks": kinks}
         usual = {"order": 2, "examples": None, "seed": 0, "kinks": "refuse"}
         asked = {k: v for k, v in given.items() if v != usual[k]}
+        asked |= {k: v for k, v in (("vjp", vjp), ("jvp", jvp), ("name", name)) if v is not None}
         return check(made.function, *(inputs or made.inputs), **{**made.options, **asked})
     _valid("the function", order, examples, seed)
     if kinks not in ("refuse", "accept"):
@@ -147,7 +149,7 @@ def check_op(
     if not isinstance(op, type):
         case = OpCase(op, args)
         try:
-            result.attempt(Trial(case, seed, order, kinked=_on_kink(case)))
+            result.attempt(Trial(case, seed, order, kinked=on_kink(case)))
         except CannotCheck:
             raise
         except Exception as error:
@@ -231,10 +233,17 @@ def _listened(name: str) -> Iterator[None]:
     start = time.perf_counter()
     try:
         yield
-    except CannotCheck as error:
-        seconds = time.perf_counter() - start
-        tell(Report(name, "cannot check", 0, 0, Tally(), seconds, [str(error)]))
+    except (WrongGradient, MissingExtraError):
         raise
+    except (Exception, SystemExit) as error:
+        refusal = error
+        if not isinstance(error, CannotCheck):  # it raised at a point that was moved a little
+            refusal = refused(name, "inputs near those that were given", error)
+        seconds = time.perf_counter() - start
+        tell(Report(name, "cannot check", 0, 0, Tally(), seconds, [str(refusal)]))
+        if refusal is error:
+            raise
+        raise refusal from error
 
 
 def _valid(name: str, order: Any, examples: Any, seed: Any) -> None:
@@ -397,7 +406,7 @@ def _around(case: Case, examples: int, order: int, kinks: str, seed: int) -> Sea
                 f"its result is not finite for {case.describe()}",
                 "Pass an example inside its domain; gradgraph.debug() finds the op.",
             )
-    kinked = _on_kink(case)
+    kinked = on_kink(case)
     if kinked and kinks == "refuse":
         _refuse_kink(case)
     result.attempt(Trial(case, seed, order, kinked))
@@ -418,29 +427,8 @@ def _around(case: Case, examples: int, order: int, kinks: str, seed: int) -> Sea
     return result
 
 
-def _on_kink(case: Case) -> bool:
-    """Whether one-sided slopes differ at the point, along some direction."""
-    return _kink(case) is not None
-
-
-def _kink(case: Case) -> tuple[float, float, tuple[int, ...]] | None:
-    """Slopes of both sides, and where, along a direction that shows a kink."""
-    rng = np.random.default_rng(1)
-    for k in range(2):
-        ts = [normal(rng, x.shape) for x in case.xs]
-        with np.errstate(all="ignore"):
-            curve = case.along([np.abs(t) if k else t for t in ts])
-            found = Samples(curve, levels=FIRST_LEVELS).sides()
-            if found.kink.any():
-                found = closest(curve)
-        if found.kink.any():
-            at = tuple(int(i) for i in np.argwhere(found.kink)[0])
-            return float(found.left.value[at]), float(found.right.value[at]), at
-    return None
-
-
 def _refuse_kink(case: Case) -> None:
-    kink = _kink(case)
+    kink = find_kink(case)
     if kink is None:
         return
     left, right, at = kink
@@ -485,7 +473,7 @@ def _drawn(inputs: Sequence[Any], checked: _Checked) -> Callable[[Any], Trial]:
             raise CannotCheck(checked.name, "Arguments are mixed with others", "Pass one only.")
         case = checked.at([Arguments(tuple(values), options)])
         seed = data.draw(st.integers(0, 2**16))
-        return Trial(case, seed, checked.order, _tied(case) and _on_kink(case))
+        return Trial(case, seed, checked.order, _tied(case) and on_kink(case))
 
     return build
 
@@ -546,8 +534,9 @@ def _finish(
             'Draw inputs inside its domain, e.g. tensors(values="positive").',
         )
     tally = result.tally
-    if tally.compared and tally.unclear == tally.compared:
-        raise undecided(name, "at any of the inputs")
+    if tally.unclear > UNDECIDED * tally.compared:
+        where = "any" if tally.unclear == tally.compared else "most"
+        raise undecided(name, f"at {where} of the inputs")
     if checked is None and "reference" not in tally.held:
         report.notes.append("the definition was not compared with: it did not unfold")
     if not tally.compared:

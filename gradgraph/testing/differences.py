@@ -187,6 +187,22 @@ def confirmed(
     return right, doubtful
 
 
+def stair(curve: Curve) -> Array:
+    """How high the first step is of a curve that is level at the point; 0 where it is not.
+
+    >>> round(float(stair(lambda h: np.round(np.sin(1.0 + h), 3))), 6)
+    0.001
+    """
+    samples = Samples(curve, coarse=0.25, levels=24)
+    found = np.full(samples.here.shape, np.inf)
+    level = np.ones(samples.here.shape, dtype=bool)
+    for side in (samples.ahead, samples.behind):
+        gap = np.abs(side - samples.here)
+        level &= (gap[-3:] == 0).all(axis=0)
+        found = np.minimum(found, np.where(gap > 0, gap, np.inf).min(axis=0))
+    return np.where(level & np.isfinite(found), found, 0.0)
+
+
 def jumps(curve: Curve, coarse: float = 1e-2, levels: int = 16) -> Array:
     """How far the values of a curve jump at most of its small steps.
 
@@ -203,7 +219,7 @@ def jumps(curve: Curve, coarse: float = 1e-2, levels: int = 16) -> Array:
     return np.where(found > 64 * EPS * size, found, 0.0)
 
 
-def closest(curve: Curve, rounding: Any = 0.0) -> Slopes:
+def closest(curve: Curve, rounding: Any = 0.0, near: float = 1.0) -> Slopes:
     """The slopes at 0, from steps so small that kinks nearby are not between them.
 
     >>> closest(lambda h: np.array([abs(h), abs(h - 1e-7)])).kink
@@ -211,7 +227,7 @@ def closest(curve: Curve, rounding: Any = 0.0) -> Slopes:
     """
     with np.errstate(all="ignore"):
         found = Samples(curve, rounding=rounding).sides()
-        for coarse in CLOSER:
+        for coarse in (*CLOSER, *((near, near / 100) if near < CLOSER[-1] else ())):
             if not found.kink.any():
                 break
             closer = Samples(curve, coarse=coarse, levels=6, rounding=rounding).sides()

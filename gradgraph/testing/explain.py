@@ -21,6 +21,7 @@ from .blame import Suspect, culprits
 from .case import Case, FunctionCase, OpCase, PairCase, Traced, tracked
 from .differences import Samples
 from .laws import Broken, Entry
+from .laws.limits import on_kink
 from .report import Report, WrongGradient
 from .reproduce import Unwritable, Writer
 from .search import Trial
@@ -78,6 +79,8 @@ def _simplified(trial: Trial, broken: Broken) -> tuple[Trial, Broken]:
     for xs in (counted, small):
         with suppress(Exception):
             other = Trial(trial.case.at(xs), trial.seed, trial.order, trial.kinked)
+            if not trial.kinked and on_kink(other.case):
+                continue
             try:
                 other.run(only)
             except Broken as again:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import enum
 import functools
 import inspect
 import linecache
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,8 @@ class Writer:
             return self._tensor(v)
         if isinstance(v, Vertex):
             v = v._data
+        if isinstance(v, enum.Enum):
+            return f"{self.name(type(v))}.{v.name}"
         if isinstance(v, np.ndarray):
             return self._array(v)
         if isinstance(v, np.generic):
@@ -151,6 +154,8 @@ class Writer:
         return ", ".join(f"{k}={self.value(v)}" for k, v in pairs)
 
     def _container(self, v: Any) -> str:
+        if type(v) not in (dict, list, tuple, set, frozenset) and not hasattr(v, "_fields"):
+            raise Unwritable(f"a {type(v).__name__}")
         if isinstance(v, dict):
             return "{" + ", ".join(f"{self.value(k)}: {self.value(x)}" for k, x in v.items()) + "}"
         if hasattr(v, "_fields"):
@@ -168,7 +173,7 @@ class Writer:
         if v.size <= LITERAL:
             text = np.array2string(v, separator=", ", threshold=LITERAL, floatmode="unique")
             text = " ".join(text.split()).replace("[ ", "[")
-            for word in ("nan", "inf"):
+            for word in ("nan", "inf") if v.dtype.kind in "fc" else ():
                 text = text.replace(word, f"np.{word}")
             return f"np.array({text}, {str(v.dtype)!r})"
         folder = self.folder()
@@ -194,7 +199,7 @@ class Writer:
         held = getattr(v, "__dict__", None)
         if held is None or type(v).__module__ == "builtins":
             raise Unwritable(f"a {type(v).__name__}")
-        if dataclasses.is_dataclass(v):
+        if dataclasses.is_dataclass(v) and not hasattr(v, "__post_init__"):
             pairs = [(f.name, getattr(v, f.name)) for f in dataclasses.fields(v) if f.init]
             return f"{self.name(type(v))}({self._keywords(pairs)})"
         if id(v) not in self.known:
@@ -222,7 +227,9 @@ class Writer:
         if isinstance(thing, type):
             node, free = _class_node(thing), _scope_of_class(thing)
         elif isinstance(thing, FunctionType):
-            node, free = _function_node(thing), {**thing.__globals__, **_closure(thing)}
+            names = _names(thing.__code__)
+            free = {k: v for k, v in thing.__globals__.items() if k in names}
+            node, free = _function_node(thing), {**free, **_closure(thing)}
             self._bind_defaults(thing, node)
         else:
             raise Unwritable(f"a {type(thing).__name__}")
@@ -290,6 +297,15 @@ def _find(module: str, path: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError):
         return None
+    return found
+
+
+def _names(code: CodeType) -> set[str]:
+    """The names that code looks up outside of it, in inner functions too."""
+    found = {*code.co_names}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= _names(constant)
     return found
 
 
@@ -367,4 +383,7 @@ def _span(node: Any) -> tuple[Any, ...]:
 
 
 def _expression(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError:
+        raise Unwritable(f"the default {text[:40]}") from None

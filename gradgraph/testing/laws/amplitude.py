@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case, Traced, joined, normal
+from ..case import Case, Traced, by_rows, joined, normal
 from ..differences import EPS
 from .claims import unfolded
 from .verdict import Terms, largest
@@ -56,7 +56,8 @@ class Amplitude:
             self._count_narrow_ops(case)
 
     def _read(self, case: Case) -> None:
-        """What the scalar graph says; without one, no less than its size for a rule by hand."""
+        """What the scalar graph says; where there is none, or a rule is not known to it, terms of
+        the natural size."""
         graph = unfolded(case)
         if graph is not None:
             self.result = graph.condition()
@@ -83,7 +84,10 @@ class Amplitude:
         leaves, outs = case.shaken(SHAKEN, rng)
         value = joined([np.asarray(getattr(o, "_data", o)) for o in outs])
         cotangents = case.pulled(leaves, outs, u) if case.reverse else []
-        tangent = case.pushed(leaves, outs, ts) if case.forward else value * 0
+        if case.forward:
+            tangent = case.pushed(leaves, outs, ts)
+        else:
+            tangent = by_rows(value, ts, lambda u: case.pulled(leaves, outs, u))
         self._take((value, cotangents, tangent), case.swept(case.xs, u, ts), SHAKEN)
 
     def _take(self, rough: Any, fine: Any, size: float) -> None:

@@ -120,7 +120,13 @@ def _pair_changes_nothing(case: PairCase, rng: np.random.Generator) -> Any:
         if not same(u, kept):
             raise Broken("spec", f"{what} changes the cotangent that it is given")
     if case.forward:
-        guarded("spec", lambda: case.jvp([np.ones_like(x) for x in case.xs]))
+        xs, ts = [x.copy() for x in case.xs], [np.ones_like(x) for x in case.xs]
+        guarded("spec", lambda: case.tangents(ts, xs))
+        for name, a, b in zip(case.labels, xs, case.xs, strict=True):
+            if not same(a, b):
+                raise Broken("spec", f"the jvp changes its argument {name} in place")
+        if any(np.any(t != 1.0) for t in ts):
+            raise Broken("spec", "the jvp changes the tangents that it is given")
     return True
 
 

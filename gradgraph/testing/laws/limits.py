@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...spec import brief
-from ..case import Case, FunctionCase, OpCase, normal
+from ..case import SMALL_RESULT, Case, FunctionCase, OpCase, normal
 from ..differences import (
     COARSE,
     EPS,
@@ -23,6 +23,7 @@ from ..differences import (
     complex_slope,
     confirmed,
     jumps,
+    stair,
 )
 from .amplitude import amplitude, met, of_tangent
 from .claims import guarded, vjp
@@ -41,8 +42,8 @@ from .verdict import (
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-SMALL_RESULT = 64  # elements of which each is differentiated where there is no JVP
 FIRST_LEVELS = 7  # steps that are taken before a difference arouses suspicion
+TINY = 1e-4  # of the step that suits a point, to see what bends there
 WILD = 1e-2  # a curve that jumps by more (relative) from one tiny step to the next is no curve
 
 
@@ -103,7 +104,7 @@ def _along(
         )
         if reduced and verdict.wrong.any() and _between(claimed, weights, whole):
             verdict = Verdict(np.asarray(False), np.asarray(False), np.asarray(True))
-        if verdict.wrong.any() and inner_kinks(case, rng):
+        if verdict.wrong.any() and inner_kinks(case, ts, rng):
             verdict = Verdict(verdict.wrong & False, verdict.unclear, verdict.wrong)
         if verdict.wrong.any():
             where = "slope of ⟨u, out⟩" if reduced else "slope of out"
@@ -161,8 +162,10 @@ def weighed(
         return verdict, found
     natural = np.fmax(Samples(curve, levels=2).size, suits.met) / suits.span
     gross = verdict.wrong & (np.abs(claimed - found.central.value) > GROSS * natural)
-    if not gross.any():
-        verdict, found = _weigh(curve, claimed, suits, terms(), rounding())
+    high = stair(curve) if verdict.wrong.any() else np.zeros(())
+    if not gross.any() or high.any():
+        off_by = np.maximum(rounding(), high)
+        verdict, found = _weigh(curve, claimed, suits, terms(), off_by)
     if verdict.wrong.any() or verdict.unclear.any():
         right, doubtful = confirmed(curve, claimed, found.central, suits.near, verdict.unclear)
         verdict.unclear = (verdict.unclear & ~right) | doubtful
@@ -182,7 +185,7 @@ def _weigh(
     steep = np.where(np.isfinite(claimed), np.abs(claimed), 0.0)
     rounding = rounding + EPS * span * steep  # x + h t is rounded, too
     terms = terms + rounding / (EPS * span)
-    found = closest(curve, rounding)
+    found = closest(curve, rounding, near)
     verdict = _judge(claimed, found, Samples(curve, levels=2), span, terms)
     for steps in (
         {"coarse": 2.0**-11, "levels": 14},  # a kink may be near
@@ -216,12 +219,13 @@ def _rounding(case: Case, weights: Array) -> Any:
     return found if weights.shape == () else np.sum(np.abs(weights) * found)
 
 
-def inner_kinks(case: Case, rng: np.random.Generator) -> bool:
-    """Whether ops of a function are on kinks of their own, and each chooses a slope in between.
+def inner_kinks(case: Case, ts: Sequence[Array], rng: np.random.Generator) -> bool:
+    """Whether ops of a function are on kinks of their own along a direction, and each chooses a
+    slope in between.
 
     What several choices make together may lie anywhere, where the function is smooth, too.
     """
-    if not isinstance(case, FunctionCase):
+    if not isinstance(case, FunctionCase) or not _bends_inside(case, ts):
         return False
     tally = Tally()
     try:
@@ -231,7 +235,53 @@ def inner_kinks(case: Case, rng: np.random.Generator) -> bool:
                 differences(inner, rng, tally, kinked=True)
     except Broken:
         return False
-    return tally.kinks > 0
+    return True
+
+
+def _bends_inside(case: FunctionCase, ts: Sequence[Array]) -> bool:
+    """Whether an op whose arguments move straight has a result that bends, to first order."""
+    step = TINY * min(1.0, near(case, ts))
+    try:
+        graphs = [
+            case.at([x + h * t for x, t in zip(case.xs, ts, strict=True)]).graph()
+            for h in (-step, 0.0, step)
+        ]
+    except Exception:
+        return False
+    behind, here, ahead = ([v._data for v in graph.vertices] for graph in graphs)
+    if not len(behind) == len(here) == len(ahead):
+        return False
+    bent = [_bent(*each) for each in zip(behind, here, ahead, strict=True)]
+    return any(bent[s.output] and not any(bent[i] for i in s.inputs) for s in graphs[1].steps)
+
+
+def _bent(behind: Any, here: Any, ahead: Any) -> bool:
+    if isinstance(here, tuple) or np.asarray(here).dtype.kind != "f":
+        return False
+    left, right = np.asarray(here - behind), np.asarray(ahead - here)
+    return bool(np.any(np.abs(right - left) > 0.01 * (np.abs(left) + np.abs(right)) + 1e-14))
+
+
+def find_kink(case: Case) -> tuple[float, float, tuple[int, ...]] | None:
+    """Slopes of both sides, and where, along a direction that shows a kink."""
+    rng = np.random.default_rng(1)
+    for k in range(2):
+        ts = [normal(rng, x.shape) for x in case.xs]
+        with np.errstate(all="ignore"):
+            ts = [np.abs(t) if k else t for t in ts]
+            curve = case.along(ts)
+            found = Samples(curve, levels=FIRST_LEVELS).sides()
+            if found.kink.any():
+                found = closest(curve, near=near(case, ts))
+        if found.kink.any():
+            at = tuple(int(i) for i in np.argwhere(found.kink)[0])
+            return float(found.left.value[at]), float(found.right.value[at]), at
+    return None
+
+
+def on_kink(case: Case) -> bool:
+    """Whether one-sided slopes differ at the point, along some direction."""
+    return find_kink(case) is not None
 
 
 def dot(gradients: Sequence[Array], ts: Sequence[Array]) -> float:

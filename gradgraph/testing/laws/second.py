@@ -72,9 +72,12 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         best = np.sum(weights * best, keepdims=True)
 
     def curve(h: float) -> Array:
-        moved = case.at([x + h * t for x, t in zip(case.xs, ts, strict=True)])
-        value = moved.value(moved.xs)
-        g = np.concatenate([g.ravel() for g in moved.vjp(u * (1.0 + np.sum(u * value)))])
+        try:
+            moved = case.at([x + h * t for x, t in zip(case.xs, ts, strict=True)])
+            value = moved.value(moved.xs)
+            g = np.concatenate([g.ravel() for g in moved.vjp(u * (1.0 + np.sum(u * value)))])
+        except Exception:
+            return np.full(best.shape, np.nan)
         return np.sum(weights * g, keepdims=True) if large else g
 
     tally.compared += 1
@@ -92,7 +95,7 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         verdict, slopes = weighed(curve, best, steps, every)
         wrong, unclear, found = verdict.wrong, verdict.unclear, slopes.central
         kinked = verdict.kinked.any() or (wrong.any() and closest(case.along(ts)).kink.any())
-        if kinked or (wrong.any() and inner_kinks(case, rng)):  # the slope itself jumps
+        if kinked or (wrong.any() and inner_kinks(case, ts, rng)):  # the slope itself jumps
             tally.kinks += 1
             return True
     if wrong.any():

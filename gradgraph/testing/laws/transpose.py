@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case, OpCase, normal, tracked
+from ..case import SMALL_RESULT, Case, OpCase, PairCase, Traced, normal, tracked
 from .amplitude import of_gradient, of_result, of_tangent
 from .claims import guarded, vjp
 from .verdict import Broken, Tally, Terms, compare, gradient, largest, place, same
@@ -20,6 +20,8 @@ LARGE = 1_000.0  # how many times a cotangent is taken: a rule may not clip it
 
 def linear(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     """Law 3: the VJP is linear in the cotangent, deterministic, and aliases nothing."""
+    if case.forward and by_hand(case):
+        _linear_forward(case, rng, tally)
     if not case.reverse:
         return False
     out = case.value(case.xs)
@@ -45,6 +47,24 @@ def linear(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         _deposited(case, u, first)
         _linear_arguments(case, rng, tally)
     return True
+
+
+def by_hand(case: Case) -> bool:
+    """Whether somebody else wrote a rule of it."""
+    return isinstance(case, PairCase) or (isinstance(case, Traced) and case.opaque)
+
+
+def _linear_forward(case: Case, rng: np.random.Generator, tally: Tally) -> None:
+    """The JVP is linear in the tangents."""
+    ts, vs = ([normal(rng, x.shape) for x in case.xs] for _ in range(2))
+    a, b, c = (
+        guarded("linear", partial(case.jvp, each))
+        for each in (ts, vs, [LARGE * t - v for t, v in zip(ts, vs, strict=True)])
+    )
+    scale = 100 * (LARGE * (np.abs(a) + largest(a)) + np.abs(b) + largest(b))
+    what: Callable[[Any], str] = lambda at: f"tangent{place(at)} for {LARGE:.0f} t - v"  # noqa: E731
+    terms = of_tangent(case, [LARGE * t for t in ts])
+    compare("linear", c, LARGE * a - b, scale, tally, what, terms)
 
 
 def _deposited(case: OpCase, u: Array, wanted: list[Array]) -> None:
@@ -96,6 +116,15 @@ def adjoint(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     right = float(sum(np.sum(g * t) for g, t in zip(pulled, ts, strict=True)))
     scale = float(np.sum(np.abs(u)) * largest(pushed) + np.sum(np.abs(u * pushed)))
     scale += float(sum(np.sum(np.abs(t)) * largest(g) for g, t in zip(pulled, ts, strict=True)))
+    if by_hand(case) and 1 < out.size <= SMALL_RESULT:
+        each = np.array([sum(map(np.vdot, row, ts)) for row in guarded("adjoint", case.rows)])
+        sizes = [
+            sum(np.sum(np.abs(g * t)) for g, t in zip(r, ts, strict=True)) for r in case.rows()
+        ]
+        size = np.array(sizes).reshape(out.shape) + np.abs(pushed)
+        what: Callable[[Any], str] = lambda at: f"tangent{place(at)} by the VJP"  # noqa: E731
+        terms = of_tangent(case, ts)
+        compare("adjoint", each.reshape(out.shape), pushed, 100 * size, tally, what, terms)
     factor = 1.0 if isinstance(case, OpCase) else 100.0
     size = float(np.sum(np.abs(u)))
     compare(
