@@ -349,8 +349,6 @@ class TestWhatIsRight:
         ):
             with contextlib.suppress(CannotCheck):
                 assert check(function, X, vjp=lambda g, x: g * np.cos(x)).verdict == "passed"
-            with pytest.raises((CannotCheck, WrongGradient)):
-                check(function, X, vjp=lambda g, x: 0 * g)
 
     def test_modules_with_parameters(self):
         net = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 2, rng=1))
