@@ -249,7 +249,7 @@ def chosen(where: Array, a: Slopes, b: Slopes) -> Slopes:
 def complex_slope(curve: Callable[[complex], Array], like: Estimate) -> Array | None:
     """Im curve(ih) / h: no cancellation, so it is exact to rounding where the curve is analytic.
 
-    None where it is not: where numpy cannot go there, or the result is not the slope `like`.
+    None where it is not: where numpy cannot go there, or it is not certain to be the slope `like`.
 
     >>> like = Samples(np.exp).central()
     >>> float(complex_slope(np.exp, like))
@@ -265,4 +265,7 @@ def complex_slope(curve: Callable[[complex], Array], like: Estimate) -> Array | 
     slope = found.imag / tiny
     if slope.shape != like.value.shape or not np.all(np.abs(slope - like.value) <= like.error):
         return None
+    size = np.abs(slope)
+    if not np.all(like.error <= SHARP * (size + size.max(initial=0.0))):
+        return None  # too vague to say that this is it
     return np.asarray(slope)
