@@ -43,6 +43,7 @@ from .verdict import (
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FIRST_LEVELS = 7  # steps that are taken before a difference arouses suspicion
+SMALLEST = 1e-300  # below, floats lose their digits
 TINY = 1e-4  # of the step that suits a point, to see what bends there
 WILD = 1e-2  # a curve that jumps by more (relative) from one tiny step to the next is no curve
 
@@ -360,4 +361,5 @@ def off(
 
 def _slack(claimed: Array, found: Array, samples: Samples, span: float, terms: Any) -> Any:
     size = np.abs(samples.here) / span
-    return 1e-10 * (np.abs(claimed) + np.abs(found)) + 1e-12 * size + ROUNDING * EPS * terms
+    relative = 1e-10 * (np.abs(claimed) + np.abs(found)) + 1e-12 * size + ROUNDING * EPS * terms
+    return relative + SMALLEST
