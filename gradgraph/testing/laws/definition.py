@@ -19,6 +19,7 @@ from .verdict import Broken, Tally, compare, gradient, largest, place, same
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+UNDERFLOW = 1e-100  # what is smaller, beside others, may be lost on the way
 SMALL = 1e-2  # relative error of a function that its ops have to answer for
 
 
@@ -44,7 +45,8 @@ def reference(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
         )
     what: Callable[[Any], str] = lambda at: f"out{place(at)}"  # noqa: E731
     with _by_its_ops(case):
-        compare("reference", found, wanted, graph.condition(), tally, what, of_result(case))
+        scale = graph.condition() + UNDERFLOW * largest(found)
+        compare("reference", found, wanted, scale, tally, what, of_result(case))
     return True
 
 
