@@ -1,7 +1,7 @@
 """The long run: every op at thousands of inputs, every fault, every mutant, blame on programs.
 
-    python -m tests.verify run results --examples 5000 --shard 1/2
-    python -m tests.verify table results > docs/verification.md
+    python -m tests.verify run docs/verification --examples 5000 --shard 1/2
+    python -m tests.verify table docs/verification > docs/verification.md
 
 The work is cut into tasks. A shard does every n-th and writes one line of JSON for each; started
 again, it goes on after the last line. `table` prints what all shards of a folder found.
@@ -140,7 +140,9 @@ def table(folder: Path) -> str:
     alarms = [f"{a['op']}, seed {a['seed']}: {a['alarm']}" for a in ops if a["alarm"]]
     historical = sum(line["historical"] for line in by_hand)
     programs, first, others = (sum(b[k] for b in blamed) for k in ("programs", "first", "others"))
+    every = len(list(tasks(1)))
     summary = [
+        ("done of this run", f"{len({line['task'] for line in lines})} of {every} tasks"),
         ("ops covered of ops registered", f"{len(names)} of {len(OPS)}"),
         ("examples", f"{sum(line['examples'] for line in ops):,} (seeds {_seeds(ops)})"),
         ("false alarms on right rules", str(len(alarms))),
@@ -162,8 +164,8 @@ def table(folder: Path) -> str:
         INTRODUCTION,
         "",
         "```sh",
-        f"python -m tests.verify run results --examples {each} --shard 1/2  # and 2/2",
-        "python -m tests.verify table results > docs/verification.md",
+        f"python -m tests.verify run docs/verification --examples {each} --shard 1/2  # and 2/2",
+        "python -m tests.verify table docs/verification > docs/verification.md",
         "```",
         "",
         f"with Python {platform.python_version()}, numpy {np.__version__}, {os.cpu_count()} cores.",
