@@ -134,6 +134,12 @@ GOLDEN = [
     ),
     (
         gg.DomainError,
+        lambda: gg.cross_entropy(tensor(2, 3), np.array([0, 7])),
+        "cross_entropy (net.conv2): label 7 at position 1 is outside 0 to 2 (logits are 2×3, so"
+        " there are 3 classes). Count labels from 0, or give the last layer more outputs.",
+    ),
+    (
+        gg.DomainError,
         lambda: gg.cross_entropy(tensor(2, 3), np.array([3, 7])),
         "cross_entropy (net.conv2): label 3 at position 0 is outside 0 to 2 (logits are 2×3, so"
         " there are 3 classes). Count labels from 0, or give the last layer more outputs.",

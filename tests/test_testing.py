@@ -295,7 +295,9 @@ class TestWhatIsRight:
 
     def test_the_scalar_graph_of_a_point_near_parameters(self):
         layer = nn.Linear(2, 1, rng=0)
-        assert check(lambda x: gg.exp(layer(x)).sum(), np.ones((1, 2)), examples=4).verdict
+        assert (
+            check(lambda x: gg.exp(layer(x)).sum(), np.ones((1, 2)), examples=4).verdict == "passed"
+        )
 
     def test_a_bias_before_a_normalisation_has_no_gradient(self):
         conv = nn.Conv(1, 2, 3, rng=0)

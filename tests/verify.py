@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,7 +91,7 @@ def of_faults(faults: Any, examples: int) -> dict[str, Any]:
             if not noticed(f, examples):
                 missed.append(f.name)
         except CannotCheck:
-            pass
+            pass  # refused, which is noticed, too
     historical = sum(1 for f in live if getattr(f, "source", ""))
     return {"live": len(live), "missed": missed, "equivalent": same, "historical": historical}
 
@@ -110,12 +111,19 @@ def run(folder: Path, examples: int, shard: int, of: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{shard}-of-{of}.jsonl"
     done = {line["task"] for line in _lines(path)}
+    asked = ("git", "rev-parse", "--short", "HEAD")
+    commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     with path.open("a") as file:
         for name, work in list(tasks(examples))[shard - 1 :: of]:
             if name in done:
                 continue
             start = time.perf_counter()
-            line = {"task": name, **work(), "seconds": time.perf_counter() - start}
+            line = {
+                "task": name,
+                **work(),
+                "seconds": time.perf_counter() - start,
+                "commit": commit,
+            }
             file.write(json.dumps(line) + "\n")
             file.flush()
             print(f"{line['seconds']:6.1f} s  {name}", flush=True)
@@ -144,6 +152,7 @@ def table(folder: Path) -> str:
     summary = [
         ("done of this run", f"{len({line['task'] for line in lines})} of {every} tasks"),
         ("ops covered of ops registered", f"{len(names)} of {len(OPS)}"),
+        ("made by commits", ", ".join(sorted({line["commit"] for line in lines}))),
         ("examples", f"{sum(line['examples'] for line in ops):,} (seeds {_seeds(ops)})"),
         ("false alarms on right rules", str(len(alarms))),
         ("comparisons with differences", f"{compared:,}"),

@@ -145,18 +145,19 @@ def check_op(
     if not issubclass(cls, Op):
         raise CannotCheck(f"{op!r:.40}", "it is no op", "Use check for functions.")
     _valid(cls.name, order, examples, seed)
-    result = Search(Tally())
-    if not isinstance(op, type):
-        case = OpCase(op, args)
-        try:
-            result.attempt(Trial(case, seed, order, kinked=on_kink(case)))
-        except CannotCheck:
-            raise
-        except Exception as error:
-            raise refused(cls.name, case.describe(), error) from error
+    with _listened(cls.name):
+        if isinstance(op, type):
+            result = search_op(cls, examples, seed, order, shrink)
+        else:
+            case = OpCase(op, args)
+            result = Search(Tally())
+            try:
+                result.attempt(Trial(case, seed, order, kinked=on_kink(case)))
+            except CannotCheck:
+                raise
+            except Exception as error:
+                raise refused(cls.name, case.describe(), error) from error
         return _finish(result, cls.name, start, None, order)
-
-    return _finish(search_op(cls, examples, seed, order, shrink), cls.name, start, None, order)
 
 
 def search_op(

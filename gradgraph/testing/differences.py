@@ -133,17 +133,6 @@ class Samples:
         )
 
 
-def slopes(curve: Curve, **steps: Any) -> Slopes:
-    """The slopes of `curve` at 0; `steps` as for `Samples`.
-
-    >>> s = slopes(lambda h: np.array([np.exp(h), abs(h)]))
-    >>> s.central.value.round(8), s.kink
-    (array([1., 0.]), array([False,  True]))
-    """
-    with np.errstate(all="ignore"):
-        return Samples(curve, **steps).sides()
-
-
 SHARP = 1e-3  # a derivative known no better than this (relative) decides nothing
 CLOSER = (1e-5, 1e-7, 1e-9)  # first steps that look closer and closer
 

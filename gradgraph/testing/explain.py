@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +89,7 @@ def _simplified(trial: Trial, broken: Broken) -> tuple[Trial, Broken]:
 
 
 def _culprits(trial: Trial, law: str) -> list[Suspect]:
+    """The vertices of a function that are at fault, most suspicious first."""
     case = trial.case
     if not isinstance(case, FunctionCase):
         return []
@@ -115,35 +115,36 @@ def _compared(case: Case, unfold: bool) -> Iterator[Entry]:
     if not out.size or not total or out.size * total > LARGEST_JACOBIAN:
         return
     exact = _jacobian(case, out, unfold)
-    rows = [np.zeros(out.shape) for _ in range(out.size)]
-    for i, row in enumerate(rows):
-        row.flat[i] = 1.0
     if case.reverse:
         ones = np.concatenate([g.ravel() for g in case.vjp(np.ones(out.shape))])
         entry = _worst(case, ones, exact.sum(axis=0), "", " for a cotangent of ones")
         if entry:
             yield entry
-        pulled = np.stack([np.concatenate([g.ravel() for g in case.vjp(r)]) for r in rows])
-        gap = np.where(np.isnan(pulled), np.inf, np.abs(pulled - exact))
-        worst = int(np.argmax(gap.max(axis=1)))
-        at = _place(worst, out.shape)
-        entry = _worst(case, pulled[worst], exact[worst], f"out{at} by ", " (VJP)")
-        if entry:
-            yield entry
+        pulled = np.stack([np.concatenate([g.ravel() for g in row]) for row in case.rows()])
+        yield from _worst_row(case, pulled, exact, out.shape, " (VJP)")
     if case.forward:
-        columns = []
-        for k, x in enumerate(case.xs):
-            for i in range(x.size):
-                ts = [np.zeros(v.shape) for v in case.xs]
-                ts[k].flat[i] = 1.0
-                columns.append(case.jvp(ts).ravel())
-        pushed = np.stack(columns, axis=1)
-        gap = np.where(np.isnan(pushed), np.inf, np.abs(pushed - exact))
-        worst = int(np.argmax(gap.max(axis=1)))
-        at = _place(worst, out.shape)
-        entry = _worst(case, pushed[worst], exact[worst], f"out{at} by ", " (JVP)")
-        if entry:
-            yield entry
+        pushed = np.stack([case.jvp(ts).ravel() for ts in _units(case)], axis=1)
+        yield from _worst_row(case, pushed, exact, out.shape, " (JVP)")
+
+
+def _worst_row(
+    case: Case, got: Any, exact: Any, shape: tuple[int, ...], tail: str
+) -> Iterator[Entry]:
+    """The worst entry of the worst row of a claimed Jacobian; nothing if all are right."""
+    gap = np.where(np.isnan(got), np.inf, np.abs(got - exact))
+    row = int(np.argmax(gap.max(axis=1)))
+    entry = _worst(case, got[row], exact[row], f"out{_place(row, shape)} by ", tail)
+    if entry:
+        yield entry
+
+
+def _units(case: Case) -> Iterator[list[Any]]:
+    """The tangents that move one element each."""
+    for k, x in enumerate(case.xs):
+        for i in range(x.size):
+            ts = [np.zeros(v.shape) for v in case.xs]
+            ts[k].flat[i] = 1.0
+            yield ts
 
 
 def _jacobian(case: Case, out: Any, unfold: bool) -> Any:
@@ -157,12 +158,7 @@ def _jacobian(case: Case, out: Any, unfold: bool) -> Any:
                 u[i] = 1.0
                 rows.append(np.concatenate([g.ravel() for g in graph.pull(u).values]))
             return np.stack(rows)
-    columns = []
-    for k, x in enumerate(case.xs):
-        for i in range(x.size):
-            ts = [np.zeros(v.shape) for v in case.xs]
-            ts[k].flat[i] = 1.0
-            columns.append(Samples(case.along(ts)).central().value.ravel())
+    columns = [Samples(case.along(ts)).central().value.ravel() for ts in _units(case)]
     return np.stack(columns, axis=1)
 
 
@@ -222,23 +218,18 @@ def _reproducer(
         try:
             held = case.held() if isinstance(case, FunctionCase) else nullcontext()
             with held:
-                return _program(Writer(folder, check=checks().check), trial, order), ""
+                return _program(Writer(folder, "check"), trial, order), ""
         except Unwritable as error:
             reason = f"it uses {error}"
     inner: Case = culprit.case if culprit else case
     if not isinstance(inner, OpCase):
         return "", reason
     try:
-        writer = Writer(folder, check_op=checks().check_op)
+        writer = Writer(folder, "check_op")
         parts = [writer.value(inner.op), *(writer.value(a) for a in inner.args)]
         return writer.program(f"check_op({', '.join(parts)}{order or ', seed=0'})"), ""
     except Unwritable as error:
         return "", reason or f"it uses {error}"
-
-
-def checks() -> Any:
-    """The module that makes explanations, which the program calls again."""
-    return import_module("gradgraph.testing.checks")
 
 
 def _program(writer: Writer, trial: Trial, order: str) -> str:

@@ -39,10 +39,10 @@ class Writer:
 
     Args:
         folder: gives the folder where arrays too large to write out are saved.
-        needs: names that the call itself uses, and what they stand for, as modules' members.
+        check: the function of gradgraph.testing that the program calls.
     """
 
-    def __init__(self, folder: Callable[[], Path], **needs: Any) -> None:
+    def __init__(self, folder: Callable[[], Path], check: str) -> None:
         self.folder = folder
         self.imports = {"import numpy as np": None}
         self.paths: dict[str, None] = {}
@@ -50,9 +50,7 @@ class Writer:
         self.taken: dict[str, Any] = {"np": np}
         self.known: dict[int, str] = {}
         self.kept: list[Any] = []  # so that no id is given twice
-        for name, thing in needs.items():
-            self.imports[f"from {_home(thing)} import {name}"] = None
-            self.taken[name] = thing
+        self._need(check, _find("gradgraph.testing", check), "gradgraph.testing")
 
     def program(self, call: str) -> str:
         """The whole program around a call."""
@@ -95,7 +93,7 @@ class Writer:
             fields = zip(v.fields, v._values, strict=True)
             return f"{self.name(type(v))}({self._keywords(fields)})"
         if isinstance(v, functools.partial):
-            self._need("partial", functools.partial)
+            self._need("partial", functools.partial, "functools")
             inside = filter(None, [*map(self.value, v.args), self._keywords(v.keywords.items())])
             return f"partial({', '.join([self.value(v.func), *inside])})"
         if isinstance(v, np.ufunc):
@@ -118,7 +116,7 @@ class Writer:
         if id(thing) in self.known:
             return self.known[id(thing)]
         self.kept.append(thing)
-        module = _home(thing)
+        module = getattr(thing, "__module__", None) or ""
         path = getattr(thing, "__qualname__", "")
         if module == "builtins":
             return path
@@ -133,8 +131,8 @@ class Writer:
             self._define(thing)
         return self.known[id(thing)]
 
-    def _need(self, name: str, thing: Any) -> None:
-        self.imports[f"from {_home(thing)} import {name}"] = None
+    def _need(self, name: str, thing: Any, module: str) -> None:
+        self.imports[f"from {module} import {name}"] = None
         self.taken[name] = thing
 
     def _gradgraph(self) -> None:
@@ -280,14 +278,6 @@ class Writer:
                 self.lines += [f"{name} = {written}", ""]
             elif self.taken[name] is not value:
                 yield f"{name}={written}"
-
-
-def _home(thing: Any) -> str:
-    """The module where a name is to be imported from."""
-    module = getattr(thing, "__module__", None) or ""
-    name = getattr(thing, "__name__", "")
-    public = module.partition(".")[0] + ".testing" if module.startswith("gradgraph.testing") else ""
-    return public if public and _find(public, name) is thing else module
 
 
 def _find(module: str, path: str) -> Any:

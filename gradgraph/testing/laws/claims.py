@@ -18,6 +18,7 @@ CALLS = 8  # that must agree before a function is accused
 
 
 def vjp(case: Case, u: Array, law: str) -> list[Array]:
+    """The cotangents of the variables; zeros where there is no VJP."""
     if not case.reverse:
         return [np.zeros_like(x) for x in case.xs]
     return guarded(law, lambda: case.vjp(u))  # type: ignore[no-any-return]

@@ -73,7 +73,7 @@ def spec(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
                 f" {brief(x.shape)} {x.dtype}",
             )
     if case.forward:
-        case.jvp([np.ones_like(x) for x in case.xs])
+        guarded("spec", lambda: case.jvp([np.ones_like(x) for x in case.xs]))
     if not same(u, before):
         raise Broken("spec", "a rule changed the cotangent in place")
     for name, a, b in zip(case.labels, case.xs, kept, strict=True):
@@ -145,6 +145,7 @@ def scalar_graph(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
 
 
 def _against(graph: Scalars, case: Case, u: Array, ts: Sequence[Array], tally: Tally) -> None:
+    """Both sweeps, for a cotangent u and tangents ts."""
     # A rule that somebody else wrote may round as it likes, to half of the digits.
     factor, floor = 1.0, 0.0
     if isinstance(case, Traced) and case.opaque:

@@ -95,7 +95,7 @@ def _along(
     wrong, unclear = off(claimed, central, samples, span)
     at_kink = False
     if kinked or wrong.any() or unclear.any() or sides.kink.any():
-        steps = Steps(near(case, ts), span, met(case))
+        steps = Steps(near_step(case, ts), span, met(case))
         verdict, found = weighed(
             curve,
             claimed,
@@ -106,7 +106,7 @@ def _along(
         if reduced and verdict.wrong.any() and _between(claimed, weights, whole):
             verdict = Verdict(np.asarray(False), np.asarray(False), np.asarray(True))
         if verdict.wrong.any() and inner_kinks(case, ts, rng):
-            verdict = Verdict(verdict.wrong & False, verdict.unclear, verdict.wrong)
+            verdict = Verdict(np.zeros_like(verdict.wrong), verdict.unclear, verdict.wrong)
         if verdict.wrong.any():
             where = "slope of ⟨u, out⟩" if reduced else "slope of out"
             raise _accusation(claimed, found, verdict, where)
@@ -208,7 +208,7 @@ def _weigh(
     return verdict, found
 
 
-def near(case: Case, ts: Sequence[Array]) -> float:
+def near_step(case: Case, ts: Sequence[Array]) -> float:
     """A tenth of the step at which the first variable would be 0, or twice itself."""
     steps = [np.abs(x / t)[(x != 0) & (t != 0)] for x, t in zip(case.xs, ts, strict=True)]
     return 0.1 * float(min((s.min() for s in steps if s.size), default=1.0))
@@ -241,7 +241,7 @@ def inner_kinks(case: Case, ts: Sequence[Array], rng: np.random.Generator) -> bo
 
 def _bends_inside(case: FunctionCase, ts: Sequence[Array]) -> bool:
     """Whether an op whose arguments move straight has a result that bends, to first order."""
-    step = TINY * min(1.0, near(case, ts))
+    step = TINY * min(1.0, near_step(case, ts))
     try:
         graphs = [
             case.at([x + h * t for x, t in zip(case.xs, ts, strict=True)]).graph()
@@ -273,7 +273,7 @@ def find_kink(case: Case) -> tuple[float, float, tuple[int, ...]] | None:
             curve = case.along(ts)
             found = Samples(curve, levels=FIRST_LEVELS).sides()
             if found.kink.any():
-                found = closest(curve, near=near(case, ts))
+                found = closest(curve, near=near_step(case, ts))
         if found.kink.any():
             at = tuple(int(i) for i in np.argwhere(found.kink)[0])
             return float(found.left.value[at]), float(found.right.value[at]), at

@@ -16,7 +16,7 @@ from ...tensor import asarray
 from ..case import CannotCheck, Case, OpCase, Traced, holding, normal, tracked, weighted
 from ..differences import Samples, closest
 from .amplitude import NEARBY, SHAKEN, SINGLE, TRIALS, amplitude, gap, met
-from .limits import FIRST_LEVELS, Steps, inner_kinks, near, off, weighed
+from .limits import FIRST_LEVELS, Steps, inner_kinks, near_step, off, weighed
 from .verdict import Broken, Entry, Tally, Terms, compare, gradient, largest, place, worst_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -54,15 +54,8 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
                 continue
             a, b = forward_reverse[k] if forward_reverse else reverse_reverse[k], other[k]
             scale = (np.abs(b) + largest(b) + largest(a)) * factor
-            compare(
-                "second order",
-                a,
-                b,
-                scale,
-                tally,
-                what,
-                Terms(lambda: np.inf, partial(_nth, terms, k)),
-            )
+            cancels = Terms(lambda: np.inf, partial(_nth, terms, k))
+            compare("second order", a, b, scale, tally, what, cancels)
     best = np.concatenate([h.ravel() for h in forward_reverse or reverse_reverse])
     if not best.size:
         return True
@@ -86,7 +79,7 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     span = largest(np.concatenate([x.ravel() for x in case.xs])) or 1.0
     wrong, unclear = off(best, found, samples, span)
     if wrong.any() or unclear.any():
-        steps = Steps(near(case, ts), span, met(case) * largest(u) / span)
+        steps = Steps(near_step(case, ts), span, met(case) * largest(u) / span)
 
         def every() -> Any:
             row = np.concatenate([np.ravel(t) for t in terms()])

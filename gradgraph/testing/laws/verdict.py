@@ -111,8 +111,8 @@ def compare(
         raise Broken(law, f"{what(())} is {brief(got.shape)}, not {brief(wanted.shape)}")
     if not got.size:
         return
-    same = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
-    gap = np.where(same, 0.0, np.abs(got - wanted))
+    equal = (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+    gap = np.where(equal, 0.0, np.abs(got - wanted))
     size = np.broadcast_to(np.asarray(scale, dtype=float), got.shape)
     errors = _in_eps(gap, size)
     if errors.max() > ROUNDING and terms is not None and gap.max() <= GROSS * terms.natural():
@@ -132,25 +132,31 @@ def _in_eps(gap: Array, size: Array) -> Array:
 
 
 def same(a: Any, b: Any) -> bool:
+    """Whether two arrays are equal, NaN for NaN."""
     return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
 
 
 def largest(a: Any) -> float:
+    """The largest absolute value; 0 of an empty array."""
     return float(np.max(np.abs(a), initial=0.0))
 
 
 def worst_of(errors: Array) -> tuple[int, ...]:
+    """The index of the largest error."""
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(errors)), errors.shape))
 
 
 def place(at: Sequence[int]) -> str:
+    """An index as it is written behind a name: `[0, 1]`."""
     return f"[{', '.join(map(str, at))}]" if at else ""
 
 
 def gradient(label: str, tail: str, at: Sequence[int]) -> str:
+    """The name of an element of a gradient, e.g. `dx[0, 1]`."""
     return f"d{label}{place(at)}{tail}"
 
 
 def number(v: Any) -> str:
+    """Six digits; whole numbers as such."""
     v = float(v)
     return f"{v:.1f}" if abs(v) < 1e6 and v == round(v) else f"{v:.6g}"
