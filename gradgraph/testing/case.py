@@ -23,6 +23,7 @@ from ..spec import Spec, brief
 from ..sweep import pull, push, reach
 from ..tensor import Tensor, asarray
 from . import oracle
+from .differences import remembered
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -66,10 +67,18 @@ class Case:
     recorded: ClassVar[bool] = False
     amplitude: Any = None  # what the laws found of its rounding errors
     _rows: list[list[Array]] | None = None
+    _result: Array | None = None
 
     def value(self, xs: Sequence[Any]) -> Array:
         """The result at other values of the variables."""
         raise NotImplementedError
+
+    @property
+    def result(self) -> Array:
+        """The result at the point itself; computed once."""
+        if self._result is None:
+            self._result = np.array(self.value(self.xs))
+        return self._result
 
     def vjp(self, u: Array) -> list[Array]:
         """The cotangent of each variable."""
@@ -88,7 +97,7 @@ class Case:
     def rows(self) -> list[list[Array]]:
         """The rows of the Jacobian by the VJP, one for each element of the result; made once."""
         if self._rows is None:
-            shape = self.value(self.xs).shape
+            shape = self.result.shape
             units = np.eye(int(np.prod(shape))).reshape(-1, *shape)
             self._rows = [[np.array(g) for g in self.vjp(u)] for u in units]
         return self._rows
@@ -99,7 +108,7 @@ class Case:
 
     def along(self, ts: Sequence[Array]) -> Callable[[Any], Array]:
         """The curve h ↦ value(xs + h ts); NaN where the map raises, or its shape changes."""
-        nothing = np.full(self.value(self.xs).shape, np.nan)
+        nothing = np.full(self.result.shape, np.nan)
 
         def curve(h: Any) -> Array:
             try:
@@ -108,7 +117,7 @@ class Case:
                 return nothing
             return out if out.shape == nothing.shape else nothing
 
-        return curve
+        return remembered(curve, nothing.size)
 
     def arguments(self) -> dict[str, Any]:
         """What the map was called with, by name."""
@@ -135,7 +144,7 @@ class Traced(Case):
     def value(self, xs: Sequence[Any]) -> Array:
         own = len(xs) - len(self.parameters)
         with holding(self.parameters, xs[own:]):
-            return joined([np.asarray(getattr(o, "_data", o)) for o in self.apply(xs[:own])])
+            return joined(self.apply(xs[:own]))
 
     def at(self, xs: Sequence[Any]) -> Traced:
         raise NotImplementedError
@@ -182,11 +191,15 @@ class Traced(Case):
     ) -> tuple[Array, list[Array], Array]:
         with holding(self.parameters, xs[len(xs) - len(self.parameters) :]):
             leaves, outs = self.traced(xs)
-            value = joined([np.asarray(getattr(o, "_data", o)) for o in outs])
+            value = joined(outs)
             cotangents = self.pulled(leaves, outs, u) if self.reverse else []
             if self.forward:
                 return value, cotangents, self.pushed(leaves, outs, ts)
             return value, cotangents, by_rows(value, ts, lambda u: self.pulled(leaves, outs, u))
+
+    @property
+    def result(self) -> Array:
+        return joined(self.trace()[1])
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -497,8 +510,7 @@ class PairCase(Case):
         for i, t in zip(self.places, ts, strict=True):
             tangents[i] = t
         found = self._call(self.tangent_rule, tangents, self._filled(xs), xs)
-        out = self.value(self.xs)
-        return _sound(found, out, "the result")
+        return _sound(found, self.result, "the result")
 
     def swept(
         self, xs: Sequence[Array], u: Array, ts: Sequence[Array]
@@ -574,11 +586,10 @@ def tracked(v: Any) -> bool:
     return isinstance(v, Vertex) and v.requires_grad
 
 
-def joined(parts: Sequence[Any]) -> Array:
-    """One result as it is; several in one row."""
-    if len(parts) == 1:
-        return np.asarray(parts[0])
-    return np.concatenate([np.ravel(p) for p in parts])
+def joined(outs: Sequence[Any]) -> Array:
+    """The data of one result as it is; of several in one row."""
+    parts = [np.asarray(getattr(o, "_data", o)) for o in outs]
+    return parts[0] if len(parts) == 1 else np.concatenate([p.ravel() for p in parts])
 
 
 def split(u: Array, outs: Sequence[Any]) -> list[Array]:

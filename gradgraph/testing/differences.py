@@ -9,6 +9,7 @@ well they agree is the error: a comparison needs no tolerance chosen by hand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ Curve = Callable[[float], Array]
 EPS = float(np.finfo(float).eps)
 COARSE, LEVELS = 2.0**-3, 12
 SAFETY = 10.0  # of estimated errors
+LARGEST_KEPT = 10_000  # elements of a value
 
 
 class Estimate(NamedTuple):
@@ -40,6 +42,13 @@ class Slopes(NamedTuple):
         """Where the curve certainly has different slopes on its two sides."""
         gap = np.abs(self.left.value - self.right.value)
         return np.asarray(gap > self.left.error + self.right.error)
+
+
+def remembered(curve: Curve, size: int) -> Curve:
+    """The curve, with its values kept (unless they are large): most steps are asked for again."""
+    if size > LARGEST_KEPT:
+        return curve
+    return cache(lambda h: np.array(curve(h)))
 
 
 class Samples:
@@ -116,14 +125,13 @@ class Samples:
             floor = self.floor[-len(table) :]
             # What agrees at coarse steps may lie beyond a kink: finer steps must agree, too,
             # as far as their own rounding errors let them.
-            count = len(table)
-            near = np.maximum(np.abs(table[1:-1] - table[:-2]), np.abs(table[2:] - table[:-2]))
-            gaps = np.abs(table[None] - table[:, None]) - 8 * floor[None]
-            finer = np.triu(np.ones((count, count), dtype=bool), 1)
-            finer = finer.reshape(count, count, *(1,) * self.here.ndim)
-            far = np.where(finer, gaps, -np.inf).max(axis=1)[:-2]
+            value = table[:-2]
+            near = np.maximum(np.abs(table[1:-1] - value), np.abs(table[2:] - value))
+            below = np.minimum.accumulate((table + 8 * floor)[:0:-1])[:0:-1]
+            above = np.maximum.accumulate((table - 8 * floor)[:0:-1])[:0:-1]
+            far = np.maximum(value - below, above - value)
             errors.append(np.maximum(near, far) + 2 * floor[2:])
-            values.append(table[:-2])
+            values.append(value)
         error, value = np.concatenate(errors), np.concatenate(values)
         error = np.where(np.isnan(error), np.inf, error)
         best = np.expand_dims(np.argmin(error, axis=0), 0)
@@ -206,6 +214,19 @@ def jumps(curve: Curve, coarse: float = 1e-2, levels: int = 16) -> Array:
         found = np.maximum(found, np.median(np.abs(rest), axis=0))
     size = np.maximum(np.abs(samples.here), np.abs(samples.ahead).max(axis=0))
     return np.where(found > 64 * EPS * size, found, 0.0)
+
+
+def straight(curve: Curve) -> bool:
+    """Whether a curve goes straight on at 0 as far as one tiny step shows: it has no kink there.
+
+    >>> straight(np.exp), straight(abs)
+    (True, False)
+    """
+    h = 2.0**-24
+    behind, here, ahead = curve(-h), curve(0.0), curve(h)
+    bend = np.abs(ahead - here - (here - behind))
+    noise = 8 * EPS * np.maximum(np.abs(ahead), np.abs(behind))
+    return bool(np.all(bend <= 1e-6 * np.abs(ahead - behind) + noise))
 
 
 def closest(curve: Curve, rounding: Any = 0.0, near: float = 1.0) -> Slopes:

@@ -34,19 +34,7 @@ def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True
         trial, broken = _simplified(trial, broken)
     case = trial.case
     folder = cache(lambda: Path(tempfile.mkdtemp(prefix="gradgraph-")))
-    found = _culprits(trial, broken.law)
-    culprit = found[0] if found else None
-    words = str(culprit) if culprit else ""
-    if isinstance(case, OpCase):
-        words = f"{case.op.name} ({case.op.label()})" if case.op.label() else case.op.name
-    elif isinstance(case, FunctionCase) and culprit is None:
-        words = (
-            "none by itself: a value left the graph (.data, .numpy(), a comparison), kinks met,"
-            " or the sweeps put right rules together wrongly"
-        )
-    if culprit is not None and not culprit.line and isinstance(case, FunctionCase):
-        line = _line(case, culprit)
-        words += f", made at {line}" if line else ""
+    culprit = cache(lambda: _culprit(trial, broken.law))
     return WrongGradient(
         name=report.name,
         law=broken.law,
@@ -54,7 +42,7 @@ def explained(trial: Trial, broken: Broken, report: Report, simpler: bool = True
         input=f"{case.describe()}; directions from seed {trial.seed}",
         example=case.arguments(),
         entries=_entries(case, broken),
-        culprit=words,
+        blamed=partial(_blamed, case, culprit),
         drawn=partial(_picture, case, culprit, folder),
         written=partial(_reproducer, trial, culprit, folder),
         report=report,
@@ -88,14 +76,28 @@ def _simplified(trial: Trial, broken: Broken) -> tuple[Trial, Broken]:
     return trial, broken
 
 
-def _culprits(trial: Trial, law: str) -> list[Suspect]:
-    """The vertices of a function that are at fault, most suspicious first."""
-    case = trial.case
+def _culprit(trial: Trial, law: str) -> Suspect | None:
+    """The vertex of a function that is most likely at fault."""
+    if isinstance(trial.case, FunctionCase):
+        with suppress(Exception):
+            return next(iter(culprits(trial.case, law, trial.order, trial.seed)), None)
+    return None
+
+
+def _blamed(case: Case, culprit: Callable[[], Suspect | None]) -> str:
+    """The op at fault in words."""
+    if isinstance(case, OpCase):
+        return f"{case.op.name} ({case.op.label()})" if case.op.label() else case.op.name
     if not isinstance(case, FunctionCase):
-        return []
-    with suppress(Exception):
-        return culprits(case, law, trial.order, trial.seed)
-    return []
+        return ""
+    found = culprit()
+    if found is None:
+        return (
+            "none by itself: a value left the graph (.data, .numpy(), a comparison), kinks met,"
+            " or the sweeps put right rules together wrongly"
+        )
+    line = "" if found.line else _line(case, found)
+    return f"{found}, made at {line}" if line else str(found)
 
 
 def _entries(case: Case, broken: Broken) -> tuple[Entry, ...]:
@@ -110,7 +112,7 @@ def _entries(case: Case, broken: Broken) -> tuple[Entry, ...]:
 
 def _compared(case: Case, unfold: bool) -> Iterator[Entry]:
     """The worst entries of the claimed derivatives against exact ones or differences."""
-    out = case.value(case.xs)
+    out = case.result
     total = sum(x.size for x in case.xs)
     if not out.size or not total or out.size * total > LARGEST_JACOBIAN:
         return
@@ -190,7 +192,7 @@ def _line(case: FunctionCase, culprit: Suspect) -> str:
     return ""
 
 
-def _picture(case: Case, culprit: Suspect | None, folder: Callable[[], Path]) -> str:
+def _picture(case: Case, culprit: Callable[[], Suspect | None], folder: Callable[[], Path]) -> str:
     """Path of an SVG of the graph with the culprit in red; empty if it cannot be drawn."""
     if not isinstance(case, Traced):
         return ""
@@ -199,7 +201,8 @@ def _picture(case: Case, culprit: Suspect | None, folder: Callable[[], Path]) ->
         for leaf, label in zip(leaves, case.labels, strict=True):
             leaf.name = leaf.name or label
         graph = Graph.of([o for o in outs if isinstance(o, Vertex)])
-        marks = {culprit.vertex: "wrong derivative"} if culprit else {}
+        found = culprit()
+        marks = {found.vertex: "wrong derivative"} if found else {}
         if isinstance(case, OpCase):
             marks = {outs[0]: "wrong derivative"}
         return str(render(graph, marks).save(folder() / "graph.svg"))
@@ -207,7 +210,7 @@ def _picture(case: Case, culprit: Suspect | None, folder: Callable[[], Path]) ->
 
 
 def _reproducer(
-    trial: Trial, culprit: Suspect | None, folder: Callable[[], Path]
+    trial: Trial, culprit: Callable[[], Suspect | None], folder: Callable[[], Path]
 ) -> tuple[str, str]:
     """A program that fails in the same way; or "", and why the function cannot be written."""
     case = trial.case
@@ -221,7 +224,8 @@ def _reproducer(
                 return _program(Writer(folder, "check"), trial, order), ""
         except Unwritable as error:
             reason = f"it uses {error}"
-    inner: Case = culprit.case if culprit else case
+    found = culprit()
+    inner: Case = found.case if found else case
     if not isinstance(inner, OpCase):
         return "", reason
     try:

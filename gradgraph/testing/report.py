@@ -78,7 +78,7 @@ class WrongGradient(AssertionError):
         input: the arguments in words: names, shapes and parameters.
         example: the arguments themselves, by name.
         entries: wrong numbers, expected and got.
-        culprit: the op at fault and the user's line that applied it; empty if unknown.
+        blamed: finds the op at fault; `culprit` calls it.
         drawn: draws the graph with the culprit in red and gives the path; `picture` calls it.
         written: writes a program that shows the fault when it is run, or says why there is none;
             `reproducer` calls it.
@@ -91,10 +91,16 @@ class WrongGradient(AssertionError):
     input: str
     example: dict[str, Any]
     entries: tuple[Entry, ...]
-    culprit: str
+    blamed: Callable[[], str] = field(repr=False)
     drawn: Callable[[], str] = field(repr=False)
     written: Callable[[], tuple[str, str]] = field(repr=False)
     report: Report
+
+    @cached_property
+    def culprit(self) -> str:
+        """The op at fault and the user's line that applied it, searched for when it is asked for,
+        as the text does; empty if unknown."""
+        return self.blamed()
 
     @cached_property
     def picture(self) -> str:
@@ -140,8 +146,10 @@ class WrongGradient(AssertionError):
         return id(self)
 
     def __reduce__(self) -> Any:
-        """Copies and pickles hold the path of the picture and the program, not what makes them."""
+        """Copies and pickles hold the culprit, the path of the picture and the program, not what
+        makes them."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["blamed"] = partial(str, self.culprit)
         values["drawn"] = partial(str, self.picture)
         values["written"] = partial(tuple, self._program)
         return _again, (values,)

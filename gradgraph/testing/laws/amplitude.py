@@ -40,7 +40,7 @@ class Amplitude:
     """
 
     def __init__(self, case: Case) -> None:
-        value = case.value(case.xs)
+        value = case.result
         self.result = self.tangent = np.zeros(value.shape)
         self.gradients = [np.zeros(x.shape) for x in case.xs]
         self._read(case)
@@ -64,7 +64,7 @@ class Amplitude:
             self.gradients = graph.pull(np.ones(graph.output.shape)).scales
             self.tangent = graph.push([np.ones(x.shape) for x in case.xs]).scales
         if graph is None or getattr(case, "opaque", False):
-            size = largest(case.value(case.xs))
+            size = largest(case.result)
             self.gradients = [
                 np.maximum(g, size / (largest(x) or 1.0))
                 for g, x in zip(self.gradients, case.xs, strict=True)
@@ -82,7 +82,7 @@ class Amplitude:
 
     def _shakily(self, case: Traced, u: Any, ts: Any, rng: np.random.Generator) -> None:
         leaves, outs = case.shaken(SHAKEN, rng)
-        value = joined([np.asarray(getattr(o, "_data", o)) for o in outs])
+        value = joined(outs)
         cotangents = case.pulled(leaves, outs, u) if case.reverse else []
         if case.forward:
             tangent = case.pushed(leaves, outs, ts)
@@ -135,7 +135,7 @@ def natural(case: Case, k: int) -> float:
 
 def met(case: Case) -> float:
     """The largest number on the way from the variables to the result."""
-    found = [*case.xs, case.value(case.xs)]
+    found = [*case.xs, case.result]
     if isinstance(case, Traced):
         found += [v._data for v in case.graph().vertices if not isinstance(v._data, tuple)]
     return max(largest(a) for a in map(np.asarray, found) if a.dtype.kind == "f")

@@ -14,7 +14,7 @@ from .verdict import Broken, same
 Array = np.ndarray[Any, np.dtype[Any]]
 
 LARGEST_UNFOLDED = 20_000  # floating point operations of a case that the scalar graph is made of
-CALLS = 8  # that must agree before a function is accused
+CALLS = 16  # that must agree before a function is accused
 
 
 def vjp(case: Case, u: Array, law: str) -> list[Array]:

@@ -61,7 +61,7 @@ def spec(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     results = [np.array(getattr(o, "_data", o)) for o in outs]
     if isinstance(case, OpCase):
         _check_spec(case, outs)
-    u = normal(rng, case.value(case.xs).shape)
+    u = normal(rng, case.result.shape)
     u.setflags(write=False)
     saved = [np.array(s) for o in outs if isinstance(o, Vertex) for s in o.saved]
     before = u.copy()
@@ -149,7 +149,7 @@ def _against(graph: Scalars, case: Case, u: Array, ts: Sequence[Array], tally: T
     # A rule that somebody else wrote may round as it likes, to half of the digits.
     factor, floor = 1.0, 0.0
     if isinstance(case, Traced) and case.opaque:
-        factor, floor = 5e4, 25.0 * largest(case.value(case.xs))
+        factor, floor = 5e4, 25.0 * largest(case.result)
     if case.reverse:
         exact = graph.pull(u)
         found = vjp(case, u, "scalar graph")

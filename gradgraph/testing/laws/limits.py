@@ -24,6 +24,7 @@ from ..differences import (
     confirmed,
     jumps,
     stair,
+    straight,
 )
 from .amplitude import amplitude, met, of_tangent
 from .claims import guarded, vjp
@@ -74,7 +75,7 @@ def _along(
     law = "kinks" if kinked else "differences"
     whole = curve = case.along(ts)
     tally.compared += 1
-    shape = case.value(case.xs).shape
+    shape = case.result.shape
     reduced = not case.forward and np.prod(shape) > SMALL_RESULT
     weights = normal(rng, shape) if reduced else np.ones(())
     if case.forward:
@@ -271,6 +272,8 @@ def find_kink(case: Case) -> tuple[float, float, tuple[int, ...]] | None:
         with np.errstate(all="ignore"):
             ts = [np.abs(t) if k else t for t in ts]
             curve = case.along(ts)
+            if straight(curve):
+                continue
             found = Samples(curve, levels=FIRST_LEVELS).sides()
             if found.kink.any():
                 found = closest(curve, near=near_step(case, ts))

@@ -55,7 +55,7 @@ def _fan_out(case: Traced, rng: np.random.Generator, tally: Tally) -> None:
     leaves, outs = case.trace()
     if not any(tracked(o) for o in outs):
         return
-    u = normal(rng, case.value(case.xs).shape)
+    u = normal(rng, case.result.shape)
     once = vjp(case, u, "metamorphic")
     with case.held(), enable_grad():
         four = [o + o * 1.0 + (o + o) if tracked(o) else o for o in outs]
@@ -157,7 +157,7 @@ def _expanded(case: OpCase, rng: np.random.Generator, tally: Tally) -> None:
     """Broadcasting an operand is the same as repeating it first."""
     if len(case.op.args) < 2 or not case.op.diagonal:
         return
-    out = case.value(case.xs)
+    out = case.result
     u = normal(rng, out.shape)
     small = vjp(case, u, "metamorphic")
     for k, label in enumerate(case.labels):
@@ -181,7 +181,7 @@ def _items(case: OpCase, rng: np.random.Generator, tally: Tally) -> None:
         return
     places = [i for i, a in enumerate(case.op.args) if a in names]
     count = len(case.args[places[0]])
-    out = case.value(case.xs)
+    out = case.result
     if count < 2 or len(out) != count:
         return
     u = normal(rng, out.shape)
@@ -302,7 +302,7 @@ _LAYOUTS = (_fortran, _backwards, _sliced, _frozen)
 
 def _narrow(case: Traced, rng: np.random.Generator, tally: Tally) -> None:
     """float32 and float16 are kept, forward and back, and agree with float64."""
-    wide = case.value(case.xs)
+    wide = case.result
     half = isinstance(case, OpCase) and rng.random() < 0.25
     dtype = np.dtype(np.float16 if half else np.float32)
     info: Any = np.finfo(dtype)
@@ -333,7 +333,7 @@ def _narrow(case: Traced, rng: np.random.Generator, tally: Tally) -> None:
     nudges = [x * (1 + info.eps * rng.choice([-1, 1], size=x.shape)) for x in there.xs]
     nudged = case.at(nudges)
     pairs = [
-        (joined([o._data for o in outs]), there.value(there.xs), nudged.value(nudges), "out"),
+        (joined(outs), there.value(there.xs), nudged.value(nudges), "out"),
     ]
     wanted = vjp(there, u.astype(float), "metamorphic")
     moved = vjp(nudged, u.astype(float), "metamorphic")

@@ -14,7 +14,7 @@ from ...ops import sum as total
 from ...sweep import pull, push, reach
 from ...tensor import asarray
 from ..case import CannotCheck, Case, OpCase, Traced, holding, normal, tracked, weighted
-from ..differences import Samples, closest
+from ..differences import Samples, closest, remembered
 from .amplitude import NEARBY, SHAKEN, SINGLE, TRIALS, amplitude, gap, met
 from .limits import FIRST_LEVELS, Steps, inner_kinks, near_step, off, weighed
 from .verdict import Broken, Entry, Tally, Terms, compare, gradient, largest, place, worst_of
@@ -28,7 +28,7 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     """Law 8, for s(x) = ⟨u, f⟩ + ⟨u, f⟩² / 2, whose Hessian is not zero even if f is linear."""
     if not (isinstance(case, Traced) and case.recorded and case.reverse):
         return False
-    size = case.value(case.xs).shape
+    size = case.result.shape
     u = normal(rng, size) / max(1.0, np.sqrt(np.prod(size)))
     ts = [np.clip(normal(rng, x.shape), -1, 1) for x in case.xs]
     with case.held():
@@ -64,15 +64,16 @@ def second_order(case: Case, rng: np.random.Generator, tally: Tally) -> Any:
     if large:
         best = np.sum(weights * best, keepdims=True)
 
-    def curve(h: float) -> Array:
+    def slope(h: float) -> Array:
         try:
             moved = case.at([x + h * t for x, t in zip(case.xs, ts, strict=True)])
-            value = moved.value(moved.xs)
-            g = np.concatenate([g.ravel() for g in moved.vjp(u * (1.0 + np.sum(u * value)))])
+            cotangent = u * (1.0 + np.sum(u * moved.result))
+            g = np.concatenate([g.ravel() for g in moved.vjp(cotangent)])
         except Exception:
             return np.full(best.shape, np.nan)
         return np.sum(weights * g, keepdims=True) if large else g
 
+    curve = remembered(slope, best.size)
     tally.compared += 1
     samples = Samples(curve, levels=FIRST_LEVELS)
     found = samples.central()
