@@ -7,6 +7,7 @@
 Tensor([1., 0.])
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import ops
@@ -33,7 +34,8 @@ from .tensor import Tensor, asarray
 from .transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from .nn import summary
+    from .nn.summary import summary
+    from .viz import cuboids, draw, playback
 
 __version__ = "0.1.0"
 
@@ -54,7 +56,9 @@ __all__ = [
     "Tensor",
     "asarray",
     "capture",
+    "cuboids",
     "debug",
+    "draw",
     "enable_grad",
     "grad",
     "hessian",
@@ -63,6 +67,7 @@ __all__ = [
     "jvp",
     "no_grad",
     "ops",
+    "playback",
     "scalars",
     "scope",
     "summary",
@@ -72,10 +77,13 @@ __all__ = [
 ]
 
 
+del globals()["draw"]  # the module of that name, which ops import: here it is the function
+
+_ABOVE = {"summary": "nn", "cuboids": "viz", "draw": "viz", "playback": "viz"}
+
+
 def __getattr__(name: str) -> Any:
     """Names of higher floors, imported when they are first asked for."""
-    if name == "summary":
-        from .nn import summary
-
-        return summary
+    if name in _ABOVE:
+        return getattr(import_module(f"{__name__}.{_ABOVE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line: `demo` trains a LeNet on handwritten digits, `check` verifies a gradient."""
+"""The command line: `demo` trains a LeNet on digits, `draw` draws, `check` verifies a gradient."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from . import data
 from .errors import DomainError, GradgraphError, MissingExtraError
+from .locate import locate, shape
 from .mode import no_grad
 from .nn import LeNet, Module
 from .ops import cross_entropy
@@ -209,6 +210,71 @@ def _save(drawings: dict[str, Any], out: Path) -> None:
         print(f"no pictures: {error.problem}. {error.fix}")
 
 
+def _draw_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "target",
+        help="what to draw: module:name or file.py:name of a tensor, a graph, a module or a"
+        " function; a function without --shape is called, and what it returns is drawn",
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE",
+        help="where to: .svg, .html (interactive), .png or .dot (default graph.svg)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shape", action="append", default=[], metavar="1x28x28x1",
+        help="shape of the next input of a module or function",
+    )  # fmt: skip
+    parser.add_argument("--flow", action="store_true", help="draw the gradient's flow too")
+    parser.add_argument("--backward", action="store_true", help="draw the way back beside it")
+    parser.add_argument("--thumbnails", action="store_true", help="small images in the cards")
+    parser.add_argument("--detail", choices=("full", "overview"), default="full")
+    parser.add_argument("--collapse", action="append", default=[], metavar="SCOPE")
+    parser.add_argument("--title")
+    parser.add_argument("--budget", type=_positive, help="the most cards")
+
+
+def draw(args: argparse.Namespace) -> int:
+    """Draw what a module and a name say, into a file."""
+    from . import viz
+
+    _, target = locate(args.target)
+    inputs: list[Any] = [shape(text) for text in args.shape]
+    if isinstance(target, type):
+        target = _called(target, args.target)
+    if args.flow or args.backward:  # a gradient needs values
+        rng = np.random.default_rng(0)
+        inputs = [np.asarray(rng.normal(size=n)) for n in inputs]
+    if callable(target) and not isinstance(target, Module | Tensor) and not inputs:
+        target = _called(target, args.target)
+    budget = {} if args.budget is None else {"budget": args.budget}
+    drawing = viz.draw(
+        target,
+        *inputs,
+        flow=args.flow,
+        backward=args.backward,
+        detail=args.detail,
+        collapse=args.collapse,
+        thumbnails=args.thumbnails,
+        title=args.title or args.target.rpartition(":")[2],
+        **budget,
+    )
+    print(drawing.save(args.out))
+    return 0
+
+
+def _called(function: Any, name: str) -> Any:
+    try:
+        return function()
+    except GradgraphError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise DomainError(
+            repr(name),
+            f"calling it without arguments fails with {type(error).__name__}: {error}",
+            "Name a module, or a function that takes nothing and returns what is to be drawn.",
+        ) from error
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0, 1 for a failure, 2 for wrong usage.
 
@@ -235,6 +301,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--out", type=Path, default=Path("out"), help="folder of the pictures (default out/)"
     )
     add.set_defaults(run=demo)
+    add = commands.add_parser("draw", help="draw the graph of a tensor, a function or a module")
+    _draw_arguments(add)
+    add.set_defaults(run=draw)
     add = commands.add_parser("check", help="verify the derivatives of a function or an op")
     command.add_arguments(add)
     add.set_defaults(run=command.run)

@@ -182,3 +182,64 @@ def test_the_main_job_reaches_its_bar(tmp_path, capsys):
     assert cli.main(["demo", "--out", str(tmp_path)]) == 0
     (share,) = re.findall(r"test accuracy ([\d.]+)%", capsys.readouterr().out)
     assert float(share) >= 96
+
+
+NET = """
+import numpy as np
+import gradgraph as gg
+from gradgraph import nn
+
+net = nn.Sequential(nn.Linear(3, 2, rng=0), nn.ReLU())
+x = gg.Tensor([1.0, 2.0], requires_grad=True, name="ex")
+
+
+def loss():
+    return (x * x).sum()
+
+
+def wrong():
+    raise ValueError("no data")
+"""
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / "drawn_net.py").write_text(NET)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["drawn_net.py:net", "--shape", "5x3"], "5×2"),
+        (["drawn_net.py:loss", "--flow", "--title", "Mine"], "Mine"),
+        (["drawn_net.py:loss", "--backward"], "∂ multiply"),
+        (["drawn_net.py:x"], "ex"),
+    ],
+)
+def test_draw_writes_what_it_is_told(arguments, shown, module, capsys):
+    assert cli.main(["draw", *arguments, "-o", "g.dot"]) == 0
+    assert capsys.readouterr().out == "g.dot\n"
+    assert shown in (module / "g.dot").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["drawn_net.py:nothing"], "has no nothing"),
+        (["drawn_net.py"], "not module:function"),
+        (["drawn_net.py:net"], "there is no input"),
+        (["drawn_net.py:net", "--shape", "5x4"], "matmul"),
+        (["drawn_net.py:wrong"], "ValueError: no data"),
+        (["gradgraph.nn:Linear", "--shape", "5x4"], "TypeError"),
+        (["drawn_net.py:loss", "-o", "g.gif"], "no format it writes"),
+        (["drawn_net.py:loss", "-o", "missing/g.dot"], "missing/g.dot"),
+    ],
+)
+def test_draw_says_in_one_line_what_is_wrong(arguments, words, module, capsys):
+    assert cli.main(["draw", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not list(module.glob("g.*")) + list(module.glob("graph.*"))

@@ -61,8 +61,8 @@ def test_hostile_names():
 
 def test_saving(tmp_path):
     assert lenet().save(tmp_path / "net.svg").read_text(encoding="utf-8") == lenet().svg
-    with pytest.raises(gg.DomainError, match=r"net\.png"):
-        lenet().save(tmp_path / "net.png")
+    with pytest.raises(gg.DomainError, match=r"net\.pdf"):
+        lenet().save(tmp_path / "net.pdf")
     assert lenet()._repr_svg_() == lenet().svg
     assert repr(lenet()).startswith("Cuboids(28×28×1 → 24×24×16")
 

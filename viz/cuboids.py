@@ -24,7 +24,8 @@ from gradgraph.ops.conv import Conv
 from gradgraph.spec import brief
 
 from . import theme
-from .files import suffix_of, write_whole
+from .files import suffix_of, write_bytes, write_whole
+from .raster import png
 from .text import clean
 
 Point = tuple[float, float]
@@ -72,13 +73,20 @@ class Cuboids:
         return _svg(self.blocks, self.title)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file that ends in `.svg`, whole or not at all; returns the path.
+        """Write the picture to a file, whole or not at all.
+
+        Args:
+            path: ends in `.svg` or `.png`.
+
+        Returns:
+            The path.
 
         Raises:
             DomainError: if the path ends in anything else.
+            MissingExtraError: for PNG, if there is nothing that makes pixels of the picture.
         """
-        suffix_of(path, (".svg",), "Cuboids.save")
-        return write_whole(path, self.svg)
+        suffix = suffix_of(path, (".svg", ".png"), "Cuboids.save")
+        return write_bytes(path, png(self.svg)) if suffix == ".png" else write_whole(path, self.svg)
 
     def _repr_svg_(self) -> str:
         return self.svg
@@ -158,6 +166,8 @@ def _svg(blocks: tuple[Block, ...], title: str) -> str:
         at = x + max(0.0, (room - depth - lean) / 2)
         if before and block.kernel and len(before[0].shape) > 1:
             parts.append(_filter(before, block, (at, base - height / 2), base))
+        elif before and len(block.shape) == 1:
+            parts.append(_everything(before, (at, height), base))
         parts.append(_block(block, at, base, size))
         for i, line in enumerate(lines):
             kind = "name" if not i else "told"
@@ -217,6 +227,22 @@ def _filter(
         f'<line x1="{a:.1f}" y1="{b:.1f}" x2="{tip[0]:.1f}" y2="{tip[1]:.1f}"/>' for a, b in corners
     )
     return f'<g class="filter"><polygon points="{_points(corners)}"/>{lines}</g>'
+
+
+def _everything(
+    before: tuple[Block, float, tuple[float, float, float]], bar: Point, base: float
+) -> str:
+    """Lines from the edges of the cuboid before to a bar, which is connected to all of it."""
+    _, x, (depth, height, lean) = before
+    right, (left, tall) = x + depth + lean, bar
+    pairs = [
+        ((right, base - lean - height), (left, base - tall)),
+        ((right, base - lean), (left, base)),
+    ]
+    lines = "".join(
+        f'<line x1="{a:.1f}" y1="{b:.1f}" x2="{c:.1f}" y2="{d:.1f}"/>' for (a, b), (c, d) in pairs
+    )
+    return f'<g class="filter">{lines}</g>'
 
 
 def _points(corners: list[Point]) -> str:

@@ -1,29 +1,45 @@
-"""DOT text: cards as tables, scopes as clusters, a grey lane for data and a coloured one back."""
+"""DOT text: scopes as clusters, a grey lane for data, a coloured one back, columns side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from html import escape
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
 from graphviz import Digraph
 
-from gradgraph.spec import brief
-
-from . import story, theme
-from .facts import Facts, Parameter, Zeros, gather, sent
+from . import backward, story, theme
+from .cards import Look, card_table, pill
+from .columns import columns
+from .facts import Facts, gather
 from .flow import Flow
-from .text import clean, count, number, spread
+from .heading import heading
+from .lanes import Gradient, Lane, Lanes
+from .tables import cell, html, row, table, text
+from .text import clean, count, metric
+from .thumbs import Strip
 from .transform import paths
 from .view import Card, View
 
-BAR = 48
-LANE = 136  # least width of each of the two columns of a card
-TITLE = (164, 104)  # least width of a cluster's name, without and with a flow: data pass after it
-MOST_ROWS = 6
+ASIDE = 32  # points from the middle of a card's lane to a cluster's words: data pass between
 DEEPEST = 12  # levels of clusters inside clusters; what lies deeper is drawn in the last one
-SLACK = "&#160;"  # after text at the right border: browsers' fonts may be wider than the engine's
+_TALL = re.compile(r'ALIGN="CENTER" HEIGHT="(\d+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A link from one column to another, which no layout engine draws.
+
+    Attributes:
+        id: of the link's element.
+        source, target: ids of the elements that it joins.
+        lane: what flows back along it; None for the data.
+    """
+
+    id: str
+    source: str
+    target: str
+    lane: Lane | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +47,49 @@ class Picture:
     """DOT text, and what a reader who cannot see it needs.
 
     Attributes:
-        dot: the text.
+        dot: the whole as one graph.
+        parts: the graphs to lay out: the whole, or the heading and each column.
+        crossings: the links between columns.
+        lanes: x of the data's and of the gradient's lane, from a card's left and right border.
         title: of the whole.
         description: of the whole, in words.
         words: for the id of each card, link and cluster, what it says.
+        images: what takes the place of each cell of a certain colour.
     """
 
     dot: str
     title: str
     description: str
-    words: dict[str, str]
+    words: Mapping[str, str]
+    images: Mapping[str, Strip]
+    parts: tuple[str, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
+    lanes: tuple[float, float] = (0.0, 0.0)
 
 
-def write(view: View, flow: Flow | None = None, title: str | None = None) -> Picture:
+def write(
+    view: View,
+    flow: Flow | None = None,
+    title: str | None = None,
+    look: Look | None = None,
+    lanes: Lanes | None = None,
+    back: bool = False,
+    notes: Sequence[str] = (),
+) -> Picture:
     """The DOT text of a view.
 
     Args:
         view: what to draw.
         flow: the gradient to draw over it.
         title: of the picture.
+        look: how cards are drawn.
+        lanes: what to draw beside the data, instead of the flow's norms.
+        back: whether each op gets a card for the way back, too.
+        notes: further lines below the title.
     """
-    known = gather(view, flow)
+    look = look or Look(flows=flow is not None)
+    lanes = lanes or (Gradient(flow) if flow else None)
+    known = gather(view, flow, look.limits, look.values)
     name = clean(title or "", 80) or ("Gradient flow" if flow else "Computation graph")
     lines = [
         line
@@ -60,109 +98,273 @@ def write(view: View, flow: Flow | None = None, title: str | None = None) -> Pic
             story.facts_line(view, known, "loss" if flow else "result"),
             story.gradient_line(view, known),
             story.folding_line(view),
+            *notes,
         )
         if line
     ]
-    graph = Digraph(
+    label = html(heading(name, lines, lanes.legend() if lanes else ""))
+    writer = _Writer(view, known, flow, look, lanes, back and flow is not None)
+    tables = {card.id: writer.table(card) for card in view.cards}
+    wide = (sum(look.lanes) + 60) * (2 if back else 1)
+    column = columns(view, {i: _height(t) for i, t in tables.items()}, wide)
+    whole = writer.graph(tables, tables, label).source
+    parts: tuple[str, ...] = (whole,)
+    crossings: tuple[Crossing, ...] = ()
+    if max(column.values(), default=0):
+        head = _empty(label, look)
+        head.node("head", label="", shape="point", style="invis", width="0", height="0")
+        seen: set[str] = set()
+        parts = (head.source,)
+        for k in range(max(column.values()) + 1):
+            inside = [i for i, at in column.items() if at == k]
+            parts += (writer.graph(tables, inside, "", seen, k).source,)
+        crossings = tuple(writer.crossings(column))
+    words = _words(view, known, flow, lanes, back)
+    words |= {i: f"{words[i.partition('x')[0]]}, continued" for i in writer.continued}
+    left, right = look.lanes
+    return Picture(
+        whole, name, ". ".join(lines), words, look.images, parts, crossings, (left / 2, right / 2)
+    )
+
+
+def _empty(label: str, look: Look) -> Digraph:
+    return Digraph(
         graph_attr={
             "bgcolor": theme.colour("paper"),
             "fontname": theme.FONT,
             "id": "graph",
-            "label": _html(_heading(name, lines, flow is not None)),
+            "label": label,
             "labeljust": "l",
             "labelloc": "t",
-            "nodesep": "0.35",
-            "pad": "0.25",
+            "nodesep": "0.4",
+            "pad": "0.25" if label else "0.1",
             "rankdir": "TB",
-            "ranksep": "0.42",
+            "ranksep": "0.42" if look.detail == "full" else "0.3",
         },
         node_attr={"fontname": theme.FONT, "fontsize": "11", "shape": "plain"},
         edge_attr={"fontname": theme.FONT, "arrowsize": "0.6"},
     )
-    words: dict[str, str] = {}
-    for card in view.cards:
-        words[f"n{card.id}"] = story.card_words(view, card, known[card.id])
-    _clusters(graph, view, known, flow is not None, words)
-    _links(graph, view, flow, words)
-    return Picture(graph.source, name, ". ".join(lines), words)
 
 
-# Structure
+@dataclass(slots=True)
+class _Writer:
+    """Writes cards, clusters and links into graphs.
+
+    Attributes:
+        continued: the ids of clusters that began in an earlier column.
+    """
+
+    view: View
+    known: dict[int, Facts]
+    flow: Flow | None
+    look: Look
+    lanes: Lanes | None
+    back: bool
+    continued: list[str] = field(default_factory=list)
+
+    def graph(
+        self,
+        tables: Mapping[int, str],
+        ids: Iterable[int],
+        label: str,
+        seen: set[str] | None = None,
+        column: int = 0,
+    ) -> Digraph:
+        """A graph of some cards and the links among them.
+
+        Args:
+            tables: of all cards.
+            ids: of those that are drawn.
+            label: above them.
+            seen: paths of the clusters that began in earlier columns; grows.
+            column: number of the column.
+        """
+        graph, inside = _empty(label, self.look), set(ids)
+        self._clusters(graph, tables, inside, set() if seen is None else seen, column)
+        self._links(graph, inside)
+        if self.back:
+            self._way_back(graph, inside)
+        return graph
+
+    def table(self, card: Card) -> str:
+        if card.kind == "constant":
+            return pill(self.view, card)
+        foot = self.lanes.foot(self.view, card) if self.lanes else ""
+        return card_table(self.view, card, self.known[card.id], self.look, foot)
+
+    def _clusters(
+        self,
+        graph: Digraph,
+        tables: Mapping[int, str],
+        inside: set[int],
+        seen: set[str],
+        column: int,
+    ) -> None:
+        """The cards, each in the cluster of its scope; the deepest clusters are closed first."""
+        bodies = {"": graph}
+        for i, (path, cards) in enumerate(opened(self.view).items()):
+            if inside.isdisjoint(card.id for card in cards):
+                continue
+            again = path in seen
+            seen.add(path)
+            own = f"c{i}x{column}" if again else f"c{i}"
+            if again:
+                self.continued.append(own)
+            bodies[path] = Digraph(
+                name=f"cluster_{i}",
+                graph_attr={
+                    "bgcolor": theme.colour("cluster"),
+                    "color": theme.colour("border"),
+                    "id": own,
+                    "label": html(self._title(path, cards, again)),
+                    "labeljust": "l",
+                    "margin": "14",
+                    "style": "rounded",
+                },
+            )
+        for card in self.view.cards:
+            if card.id not in inside:
+                continue
+            body = bodies[cluster_of(card)]
+            body.node(f"n{card.id}", label=html(tables[card.id]), id=f"n{card.id}")
+            norm = self.known[card.id].norm
+            if self.back and card.computes and norm is not None and self.flow:
+                back = backward.table_of(self.view, card, self.flow, norm, self.look)
+                body.node(f"b{card.id}", label=html(back), id=f"b{card.id}")
+        for path in sorted(bodies.keys() - {""}, key=lambda path: (-path.count("."), path)):
+            bodies[path.rpartition(".")[0]].subgraph(bodies[path])
+
+    def _title(self, path: str, cards: list[Card], again: bool) -> str:
+        name = clean(path.rpartition(".")[2]) or "unnamed"
+        told = "continued" if again else _told(self.view, cards)
+        rows = [
+            row(
+                cell(text(name, 13, bold=True), align="LEFT", width=self._clear()),
+                cell(text(told, 11, "muted"), align="LEFT"),
+            )
+        ]
+        worst = next((a for c in cards for a in self.known[c.id].alarms), "")
+        if worst and len(cards) > 1 and not again:
+            shown = cell(text(worst, 10, "alarm", bold=True, limit=44), align="LEFT")
+            rows.append(row(cell(""), shown))
+        return table(rows)
+
+    def _clear(self) -> int:
+        """The least width of a cluster's name, so that the words after it are right of the data."""
+        left, right = self.look.lanes
+        return ASIDE + (left // 2 if self.lanes else (left + right) // 2)
+
+    def _links(self, graph: Digraph, inside: set[int]) -> None:
+        two = self.lanes is not None
+        for i, link in enumerate(self.view.links):
+            if not {link.source, link.target} <= inside:
+                continue
+            source, target = self.view.owner[link.source], self.view.owner[link.target]
+            graph.edge(
+                _port(source, "y" if two else "", "s"),
+                _port(target, "x" if two else "", "n"),
+                color=theme.colour("data"),
+                id=f"e{i}",
+                penwidth="1",
+                weight="10",
+            )
+            lane = self.lanes.lane(self.view, link) if self.lanes and not self.back else None
+            if lane is not None:
+                graph.edge(
+                    _port(source, "dy", "s"),
+                    _port(target, "dx", "n"),
+                    arrowsize=f"{0.5 + lane.width / 8:.2f}",
+                    color=lane.colour,
+                    dir="back",
+                    id=f"g{i}",
+                    penwidth=f"{lane.width:.1f}",
+                    weight="10",
+                )
+
+    def _reached(self) -> set[int]:
+        """The cards that have a card for the way back."""
+        return {c.id for c in self.view.cards if c.computes and self.known[c.id].norm is not None}
+
+    def _way_back(self, graph: Digraph, inside: set[int]) -> None:
+        """The links between backward cards, each tied to its forward card."""
+        reached = self._reached() & inside
+        for id_ in sorted(reached):
+            graph.edge(
+                f"n{id_}:e", f"b{id_}:w", arrowhead="none", color=theme.colour("border"),
+                id=f"t{id_}", minlen="0", style="dashed", weight="4",
+            )  # fmt: skip
+        for i, link in enumerate(self.view.links):
+            lane = self.lanes.lane(self.view, link) if self.lanes else None
+            if lane is None or link.target not in reached or link.source not in inside:
+                continue
+            source = "b" if link.source in reached else "n"
+            graph.edge(
+                f"{source}{link.source}:s",
+                f"b{link.target}:n",
+                arrowsize=f"{0.5 + lane.width / 8:.2f}",
+                color=lane.colour,
+                dir="back",
+                id=f"g{i}",
+                penwidth=f"{lane.width:.1f}",
+                weight="10",
+            )
+
+    def crossings(self, column: Mapping[int, int]) -> Iterator[Crossing]:
+        """The links between columns."""
+        reached = self._reached() if self.back else set()
+        for i, link in enumerate(self.view.links):
+            if column[link.source] == column[link.target]:
+                continue
+            source, target = f"n{link.source}", f"n{link.target}"
+            yield Crossing(f"e{i}", source, target, None)
+            lane = self.lanes.lane(self.view, link) if self.lanes else None
+            if lane is not None:
+                if self.back:
+                    source = f"b{link.source}" if link.source in reached else source
+                    target = f"b{link.target}"
+                yield Crossing(f"g{i}", source, target, lane)
 
 
-def _clusters(
-    graph: Digraph, view: View, known: dict[int, Facts], flows: bool, words: dict[str, str]
-) -> None:
-    """The cards, each in the cluster of its scope; the deepest clusters are closed first."""
+def _words(
+    view: View, known: dict[int, Facts], flow: Flow | None, lanes: Lanes | None, back: bool
+) -> dict[str, str]:
+    """What each card, cluster and link says."""
+    words = {f"n{card.id}": story.card_words(view, card, known[card.id]) for card in view.cards}
+    for i, (path, cards) in enumerate(opened(view).items()):
+        name = clean(path.rpartition(".")[2]) or "unnamed"
+        worst = next((a for c in cards for a in known[c.id].alarms), "")
+        words[f"c{i}"] = ", ".join(filter(None, (f"scope {name}", _told(view, cards), worst)))
+    for i, link in enumerate(view.links):
+        words[f"e{i}"] = story.data_words(view, link)
+        lane = lanes.lane(view, link) if lanes else None
+        if lane is not None:
+            words[f"g{i}"] = lane.words
+    if back and flow is not None:
+        for card in view.cards:
+            norm = known[card.id].norm
+            if card.computes and norm is not None:
+                words[f"b{card.id}"] = backward.words_of(view, card, flow, norm)
+    return words
+
+
+def opened(view: View) -> dict[str, list[Card]]:
+    """The cards inside each cluster, by the cluster's path, in the order of their appearance."""
     inside: dict[str, list[Card]] = {}
-    order: dict[str, None] = {}
     for card in view.cards:
         for path in paths(card.scope)[:DEEPEST]:
             inside.setdefault(path, []).append(card)
-            order.setdefault(path)
-    bodies = {"": graph}
-    for i, path in enumerate(order):
-        cards = inside[path]
-        name = clean(path.rpartition(".")[2]) or "unnamed"
-        weight = view.weigh(cards)
-        told = count(weight, "parameter") if weight else ""
-        worst = next((a for c in cards for a in known[c.id].alarms), "")
-        words[f"c{i}"] = ", ".join(filter(None, (f"scope {name}", told, worst)))
-        label = _table([
-            _row(
-                _cell(_text(name, 13, bold=True), align="LEFT", width=TITLE[flows]),
-                _cell(_text(told, 11, "muted"), align="LEFT"),
-            )
-        ])  # fmt: skip
-        bodies[path] = Digraph(
-            name=f"cluster_{i}",
-            graph_attr={
-                "bgcolor": theme.colour("cluster"),
-                "color": theme.colour("border"),
-                "id": f"c{i}",
-                "label": _html(label),
-                "labeljust": "l",
-                "margin": "14",
-                "style": "rounded",
-            },
-        )
-    for card in view.cards:
-        table = _pill(view, card) if card.kind == "constant" else _card(view, card, known, flows)
-        bodies[_cluster(card)].node(f"n{card.id}", label=_html(table), id=f"n{card.id}")
-    for path in sorted(order, key=lambda path: -path.count(".")):
-        bodies[path.rpartition(".")[0]].subgraph(bodies[path])
+    return inside
 
 
-def _cluster(card: Card) -> str:
+def cluster_of(card: Card) -> str:
     """The path of the cluster that a card is drawn in."""
     return ".".join(card.scope.split(".")[:DEEPEST])
 
 
-def _links(graph: Digraph, view: View, flow: Flow | None, words: dict[str, str]) -> None:
-    for i, link in enumerate(view.links):
-        source, target = view.owner[link.source], view.owner[link.target]
-        lanes = flow is not None
-        graph.edge(
-            _port(source, "y" if lanes else "", "s"),
-            _port(target, "x" if lanes else "", "n"),
-            color=theme.colour("data"),
-            id=f"e{i}",
-            penwidth="1",
-        )
-        words[f"e{i}"] = story.data_words(view, link)
-        norms = sent(view, link, flow)
-        if norms:
-            worst = max(norms)
-            graph.edge(
-                _port(source, "dy", "s"),
-                _port(target, "dx", "n"),
-                arrowsize=f"{0.5 + theme.width(worst) / 8:.2f}",
-                color=theme.ramp(worst),
-                dir="back",
-                id=f"g{i}",
-                penwidth=f"{theme.width(worst):.1f}",
-            )
-            words[f"g{i}"] = story.gradient_words(view, link, norms)
+def _told(view: View, cards: list[Card]) -> str:
+    weight, flops = view.weigh(cards), view.flops(cards)
+    parts = (count(weight, "parameter") if weight else "", f"{metric(flops)}FLOP" if flops else "")
+    return ", ".join(filter(None, parts))
 
 
 def _port(card: Card, port: str, side: str) -> str:
@@ -171,240 +373,7 @@ def _port(card: Card, port: str, side: str) -> str:
     return f"n{card.id}:{port}:{side}"
 
 
-# Cards
-
-
-def _card(view: View, card: Card, known: dict[int, Facts], flows: bool) -> str:
-    facts = known[card.id]
-    marked = bool(view.words(card))
-    head = theme.colour("alarm") if marked else theme.header(card.style)
-    on = "card" if marked else "on-header"
-    spec = story.shape(story.result(view, card))
-    rows = [
-        _row(
-            _cell(
-                _text(card.title or "unnamed", 13, on, bold=True, limit=28),
-                align="LEFT", bgcolor=head, port="x", width=LANE,
-            ),
-            _cell(
-                _text(card.detail, 10, on, limit=34) + SLACK,
-                align="RIGHT", bgcolor=head, port="dx", width=LANE,
-            ),
-        ),
-        *_body(view, card, facts, flows),
-    ]  # fmt: skip
-    back = _text("no gradient", 10, "muted") if flows and facts.norm is None else ""
-    if facts.norm is not None:
-        symbol = "∂y" if card.computes else "∂"
-        back = _text(f"‖{symbol}‖ {number(facts.norm)}", 11, bold=True)
-    elif facts.value is not None:
-        back = _text(f"= {number(facts.value)}", 11, bold=True)
-    foot = theme.colour("foot")
-    rows.append(
-        _row(
-            _cell(_text(spec, 11, limit=44), align="LEFT", bgcolor=foot, port="y"),
-            _cell(back, align="RIGHT", bgcolor=foot, port="dy"),
-        )
-    )
-    return _table(
-        rows, bgcolor=theme.colour("card"), border=2 if marked else 1, cellpadding=4, color=head,
-        cellspacing=0,
-    )  # fmt: skip
-
-
-def _body(view: View, card: Card, facts: Facts, flows: bool) -> list[str]:
-    rows = []
-    if card.kind == "fold":
-        rows += _fold_rows(view, card, facts)
-    elif card.kind != "weight" or flows:
-        shown = facts.parameters[:MOST_ROWS]
-        rows += [_parameter(view, p) for p in shown]
-        if more := facts.parameters[MOST_ROWS:]:
-            rows.append(_wide(_text(f"and {count(len(more), 'more parameter tensor')}", 10)))
-    if facts.zeros is not None and flows:
-        rows.append(_zeros(facts.zeros))
-    rows += _arrivals(facts)
-    if facts.gain is not None:
-        rows.append(_pair("backward gain ‖∂x‖/‖∂y‖", f"× {number(facts.gain)}"))
-    if facts.value is not None and flows:
-        rows.append(_pair("value", number(facts.value)))
-    rows += [
-        _wide(_text(alarm, 11, "alarm", bold=True, limit=60), bgcolor=theme.colour("alarm-back"))
-        for alarm in facts.alarms
-    ]
-    return rows
-
-
-def _fold_rows(view: View, card: Card, facts: Facts) -> list[str]:
-    ops = sum(slot in view.steps for slot in card.slots)
-    others = len(card.slots) - ops - len(facts.parameters)
-    rows = [_pair("folded", ", ".join(filter(None, (
-        count(ops, "op") if ops else "",
-        count(others, "input") if others else "",
-    ))))]  # fmt: skip
-    if facts.parameters:
-        rows.append(_pair("parameters", f"{view.weigh([card]):,}"))
-    if facts.inner:
-        rows.append(_pair("‖∂‖ inside", spread(facts.inner)))
-    norms = [p.norm for p in facts.parameters if p.norm is not None]
-    if norms:
-        rows.append(_pair("‖∂W‖ inside", spread(norms)))
-    return rows
-
-
-def _parameter(view: View, parameter: Parameter) -> str:
-    spec = view.graph.specs[parameter.slot]
-    name = _text(parameter.name, 11, bold=True, limit=20)
-    left = name + _text(f"  {brief(spec.shape)}", 11)
-    size = _text(f"{spec.size:,}", 10, "muted") if spec.ndim else ""
-    if parameter.norm is None:
-        return _row(_cell(left, align="LEFT"), _cell(size, align="RIGHT"))
-    told = _text(f"‖∂{clean(parameter.name, 8)}‖ {number(parameter.norm)}", 11)
-    fill = round(BAR * theme.share(parameter.norm))
-    bar = _bar([(fill, theme.ramp(parameter.norm)), (BAR - fill, theme.colour("track"))])
-    both = _table([_row(_cell(bar), _cell(told, align="RIGHT"))], cellspacing=3)
-    return _row(_cell(left, align="LEFT"), _cell(both, align="RIGHT"))
-
-
-def _zeros(zeros: Zeros) -> str:
-    dead = round(BAR * zeros.dead / zeros.units)
-    off = max(round(BAR * zeros.share) - dead, 0)
-    bar = _bar([
-        (dead, theme.colour("alarm")),
-        (off, theme.colour("off")),
-        (BAR - dead - off, theme.colour("track")),
-    ])  # fmt: skip
-    told = _cell(_text(f"{zeros.share:.0%}", 11), align="RIGHT", width=36)
-    both = _table([_row(_cell(bar), told)], cellspacing=3)
-    return _row(_cell(_text("zero outputs", 11, "muted"), align="LEFT"), _cell(both, align="RIGHT"))
-
-
-def _arrivals(facts: Facts) -> list[str]:
-    """What each reader of a fan-out sent back; the footer shows the norm of the sum."""
-    shown = [
-        _pair(f"from {clean(title, 18)}", f"‖∂‖ {number(norm)}")
-        for title, norm in facts.arrivals[:MOST_ROWS]
-    ]
-    if rest := [norm for _, norm in facts.arrivals[MOST_ROWS:]]:
-        shown.append(_pair(f"from {len(rest):,} more", f"‖∂‖ {spread(rest)}"))
-    return shown
-
-
-def _pill(view: View, card: Card) -> str:
-    value = view.graph.vertices[card.main]._data
-    told = _cell(_text(number(float(np.real(np.asarray(value)).item())), 11, "muted"))
-    return _table(
-        [_row(told)], bgcolor=theme.colour("foot"), border=1, cellpadding=3,
-        color=theme.colour("border"), style="ROUNDED",
-    )  # fmt: skip
-
-
-# Heading and legend
-
-
-def _heading(title: str, lines: Iterable[str], flows: bool) -> str:
-    rows = [_row(_cell(_text(title, 18, bold=True, limit=80), align="LEFT"))]
-    rows += [
-        _row(_cell(_text(part, 11, "muted", limit=100), align="LEFT"))
-        for line in lines
-        for part in _wrapped(line)
-    ]
-    if flows:
-        rows.append(_row(_cell(_legend(), align="LEFT")))
-    rows.append(_row(_cell("", height=10)))
-    return _table(rows, cellpadding=2)
-
-
-def _legend() -> str:
-    """One swatch for each decade, as thick as the lines that it stands for."""
-    swatches, names = [], []
-    for i, (light, _) in enumerate(theme.RAMP):
-        decade = theme.FIRST_DECADE + i
-        sign = {0: "≤", len(theme.RAMP) - 1: "≥"}.get(i, "")
-        thick = max(round(theme.width(10.0**decade)), 2)
-        swatches.append(_cell(_bar([(34, light)], thick)))
-        names.append(_cell(_text(f"{sign}10{_raised(decade)}", 10)))
-    told = _text("‖∂L/∂·‖", 11, bold=True)
-    first = _cell(told, rowspan=2, align="LEFT")
-    last = _cell(_text("▲ exploding?", 10, "muted"), align="LEFT")
-    start = _cell(_text("▼ vanishing?", 10, "muted"), align="RIGHT")
-    lanes = _text("thin grey ↓ data, thick colour ↑ gradient", 10, "muted")
-    table = _table(
-        [
-            _row(first, start, *swatches, last),
-            _row(_cell(""), *names, _cell("")),
-            _row(_cell(lanes, colspan=len(theme.RAMP) + 3, align="LEFT")),
-        ],
-        cellpadding=2,
-    )
-    return table
-
-
-def _raised(n: int) -> str:
-    return str(n).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def _wrapped(line: str, limit: int = 96) -> list[str]:
-    rows = [""]
-    for word in line.split():
-        if rows[-1] and len(rows[-1]) + len(word) >= limit:
-            rows.append("")
-        rows[-1] = f"{rows[-1]} {word}".strip()
-    return rows
-
-
-# HTML-like labels
-
-
-def _html(content: str) -> str:
-    return f"<{content}>"
-
-
-def _text(text: str, size: int, role: str = "ink", *, bold: bool = False, limit: int = 120) -> str:
-    """Escaped text; nothing at all where there is none, because an empty FONT is an error."""
-    lead = " " * (len(text) - len(text.lstrip(" ")))
-    shown = clean(text, limit)
-    if not shown:
-        return ""
-    # the engine takes a backslash, even one that was written as an entity, for an escape
-    safe = escape(lead + shown).replace("\\", "\\\\")
-    safe = f"<B>{safe}</B>" if bold else safe
-    return f'<FONT COLOR="{theme.colour(role)}" POINT-SIZE="{size}">{safe}</FONT>'
-
-
-def _cell(content: str, **attributes: object) -> str:
-    return f"<TD{_attributes(attributes)}>{content}</TD>"
-
-
-def _row(*cells: str) -> str:
-    return f"<TR>{''.join(cells)}</TR>"
-
-
-def _wide(content: str, **attributes: object) -> str:
-    return _row(_cell(content, colspan=2, align="LEFT", **attributes))
-
-
-def _pair(left: str, right: str) -> str:
-    return _row(
-        _cell(_text(left, 11, "muted"), align="LEFT"), _cell(_text(right, 11), align="RIGHT")
-    )
-
-
-def _table(rows: Iterable[str], **attributes: object) -> str:
-    usual: dict[str, object] = {"border": 0, "cellborder": 0, "cellpadding": 0, "cellspacing": 0}
-    return f"<TABLE{_attributes(usual | attributes)}>{''.join(rows)}</TABLE>"
-
-
-def _bar(parts: Sequence[tuple[int, str]], height: int = 8) -> str:
-    """A bar of coloured pieces, each (width, colour)."""
-    cells = [
-        _cell("", bgcolor=colour, fixedsize="TRUE", height=height, width=width)
-        for width, colour in parts
-        if width > 0
-    ]
-    total = sum(width for width, _ in parts)
-    return _table([_row(*cells)], fixedsize="TRUE", height=height, width=total)
-
-
-def _attributes(given: dict[str, object]) -> str:
-    return "".join(f' {key.upper()}="{value}"' for key, value in given.items())
+def _height(table: str) -> float:
+    """About how high a card will be: a row has one cell at the left, or something tall."""
+    tall = [int(h) for h in _TALL.findall(table)]
+    return 22.0 * max(table.count('ALIGN="LEFT"'), 1) + sum(tall) + 16 * len(tall)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,38 +16,71 @@ from gradgraph.graph import Graph
 from gradgraph.node import Vertex
 
 from . import engine as engines
+from . import raster, theme
+from .cards import LANES, Look
 from .dot import Picture, write
-from .files import suffix_of, write_whole
+from .files import suffix_of, write_bytes, write_whole
 from .flow import Flow
 from .flow import flow as sweep
+from .lanes import Ratio
 from .svg import finish
+from .text import clean
+from .trace import is_shape, traced
 from .transform import BUDGET, readable
 from .view import View
 
 _COARSER = 4
+FORMATS = (".svg", ".html", ".png", ".dot")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a picture is made of.
+
+    Attributes:
+        graph, flow, before: the graph, its gradient, and another flow that it is compared with.
+        marks, title, notes: words about tensors, about the whole, and below the title.
+        detail, thumbnails, values, limits, back: how cards are drawn, whether the data mean
+            something, and whether the way back is drawn.
+        closed: scopes that become one card each.
+        budget, engine, timeout: how much is drawn, by whom, and how long it may take.
+    """
+
+    graph: Graph
+    flow: Flow | None
+    before: Flow | None
+    marks: Mapping[Vertex, str]
+    title: str | None
+    notes: tuple[str, ...]
+    detail: str
+    thumbnails: bool
+    values: bool
+    limits: theme.Thresholds
+    back: bool
+    closed: tuple[str, ...]
+    budget: int
+    engine: str | None
+    timeout: float
+
+    def view(self, budget: int, note: str = "") -> View:
+        """The cards, at most `budget` of them."""
+        return readable(View.of(self.graph, self.marks), budget, self.closed).with_cards([], note)
+
+    def picture(self, view: View) -> Picture:
+        """The DOT text of the cards."""
+        flows = self.flow is not None
+        look = Look(flows, self.detail, self.thumbnails, self.values, self.limits)
+        lanes = Ratio(self.before, self.flow) if self.before and self.flow else None
+        return write(view, self.flow, self.title, look, lanes, self.back, self.notes)
 
 
 class Drawing:
     """A picture of a graph; made by `draw`. A notebook shows it by itself."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        flow: Flow | None,
-        title: str | None,
-        budget: int,
-        engine: str | None,
-        timeout: float,
-        marks: Mapping[Vertex, str] | None = None,
-    ) -> None:
-        self._graph = graph
-        self._marks = dict(marks or {})
-        self._flow = flow
-        self._title = title
-        self._budget = budget
-        self._engine = engine
-        self._timeout = timeout
-        self._picture = self._plan(budget)  # now: values may change before it is laid out
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._view = plan.view(plan.budget)
+        self._picture = plan.picture(self._view)  # now: values may change before it is laid out
 
     @property
     def dot(self) -> str:
@@ -52,6 +88,23 @@ class Drawing:
         return self._picture.dot
 
     @cached_property
+    def _drawn(self) -> tuple[View, Picture, str]:
+        """What is drawn, and the SVG; coarser, if the layout takes too long."""
+        plan, view, picture = self._plan, self._view, self._picture
+        budget = plan.budget
+        while True:
+            try:
+                parts = engines.layouts(picture.parts, plan.engine, plan.timeout)
+                return view, picture, finish(parts, picture)
+            except engines.EngineTimeout:
+                if budget <= _COARSER:
+                    raise
+                budget //= _COARSER
+                note = f"drawn coarser, because the layout took longer than {plan.timeout:g} s"
+                view = plan.view(budget, note)
+                picture = plan.picture(view)
+
+    @property
     def svg(self) -> str:
         """The picture as SVG text.
 
@@ -61,39 +114,76 @@ class Drawing:
             MissingExtraError: if there is no layout engine.
             EngineError: if the engine failed, or took too long for the coarsest picture too.
         """
-        picture, budget = self._picture, self._budget
-        while True:
-            try:
-                return finish(engines.layout(picture.dot, self._engine, self._timeout), picture)
-            except engines.EngineTimeout:
-                if budget <= _COARSER:
-                    raise
-                budget //= _COARSER
-                note = f"drawn coarser, because the layout took longer than {self._timeout:g} s"
-                picture = self._plan(budget, note)
+        return self._drawn[2]
+
+    @cached_property
+    def html(self) -> str:
+        """The picture as one interactive HTML page that needs no network: pan, zoom, search,
+        collapse scopes, click a card for its numbers, step through; raises like `svg`."""
+        from .page import page  # the page is large, and seldom asked for
+
+        view, picture, svg = self._drawn
+        return page(view, self._plan.flow, picture, svg)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file, whole or not at all.
 
         Args:
-            path: ends in `.svg` or `.dot`.
+            path: ends in `.svg`, `.html`, `.png` or `.dot`.
 
         Returns:
             The path.
 
         Raises:
             DomainError: if the path ends in anything else.
-            MissingExtraError: for SVG, if there is no layout engine.
+            MissingExtraError: if there is no layout engine (but for DOT), or nothing that makes
+                pixels of the picture (for PNG).
         """
-        suffix = suffix_of(path, (".svg", ".dot"), "Drawing.save")
-        return write_whole(path, self.svg if suffix == ".svg" else self.dot)
+        suffix = suffix_of(path, FORMATS, "Drawing.save")
+        if suffix == ".png":
+            return write_bytes(path, raster.png(self.svg))
+        made = {".svg": lambda: self.svg, ".html": lambda: self.html, ".dot": lambda: self.dot}
+        return write_whole(path, made[suffix]())
 
-    def _plan(self, budget: int, note: str = "") -> Picture:
-        view = readable(View.of(self._graph, self._marks), budget)
-        return write(view.with_cards([], note), self._flow, self._title)
+    def diff(self, other: Drawing, title: str | None = None) -> Drawing:
+        """How the gradient of another drawing differs: its picture, edges coloured by the ratio of
+        the norms there to the norms here; the feet of the cards say both.
 
-    def _repr_svg_(self) -> str:
-        return self.svg
+        Args:
+            other: a drawing with `flow` of a graph wired alike, after a change of initialisation,
+                activation or learning rate, say; ops may differ, shapes may not.
+            title: heading of the picture.
+
+        Raises:
+            DTypeError: if `other` is no drawing.
+            GradError: if either has no flow, or the graphs are not wired alike; it says where.
+
+        >>> import gradgraph as gg
+        >>> w = gg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+        >>> before, after = (draw((w * k).sum(), flow=True) for k in (3.0, 0.03))
+        >>> "÷ 100" in before.diff(after).dot
+        True
+        """
+        if not isinstance(other, Drawing):
+            raise DTypeError("diff", f"other is {other!r:.60}", "Pass a drawing.")
+        mine, its = self._plan, other._plan
+        if mine.flow is None or its.flow is None:
+            which = "this drawing" if mine.flow is None else "the other drawing"
+            raise GradError("diff", f"{which} has no gradient", "Draw both with flow=True.")
+        changed = _alike(mine.graph, its.graph)
+        place = dict(zip(mine.graph.vertices, its.graph.vertices, strict=True))
+        before = Flow(
+            {place[v]: n for v, n in mine.flow.norms.items() if v in place},
+            {(place[v], i): n for (v, i), n in mine.flow.edges.items() if v in place},
+        )
+        notes = ("changed: " + ", ".join(changed),) if changed else ()
+        name = title or f"{clean(mine.title or 'before')} → {clean(its.title or 'after')}"
+        shown = replace(its, before=before, title=name, notes=notes, back=False)
+        return Drawing(replace(shown, detail=mine.detail, closed=mine.closed, budget=mine.budget))
+
+    def _repr_svg_(self) -> str | None:
+        """For notebooks that ask for SVG alone; None without an engine."""
+        return self._repr_mimebundle_().get("image/svg+xml")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """For notebooks: the SVG, or without an engine the way to get one."""
@@ -103,15 +193,50 @@ class Drawing:
             return {"text/plain": f"{self!r}\n{error}"}
 
     def __repr__(self) -> str:
-        flowing = ", with gradient flow" if self._flow else ""
-        return f"Drawing({len(self._graph)} ops{flowing})"
+        flowing = ", with gradient flow" if self._plan.flow else ""
+        return f"Drawing({len(self._plan.graph)} ops{flowing})"
+
+
+def _alike(a: Graph, b: Graph) -> list[str]:
+    """The ops that differ between two graphs that are wired alike."""
+    if len(a.steps) != len(b.steps):
+        raise GradError(
+            "diff",
+            f"this graph has {len(a.steps):,} ops and the other {len(b.steps):,}",
+            "Compare two runs of the same network.",
+        )
+    changed = []
+    for s, t in zip(a.steps, b.steps, strict=True):
+        where = f"{s.op.name} ({s.scope})" if s.scope else s.op.name
+        if (s.inputs, s.output) != (t.inputs, t.output):
+            raise GradError(
+                "diff", f"{where} reads other tensors there", "Compare graphs wired alike."
+            )
+        if _shapes(a.specs[s.output]) != _shapes(b.specs[t.output]):
+            raise GradError(
+                "diff",
+                f"{where} gives {a.specs[s.output]} here and {b.specs[t.output]} there",
+                "Compare networks of the same shapes.",
+            )
+        if s.op != t.op:
+            changed.append(f"{clean(where)} became {t.op.name} {t.op.label()}".strip())
+    return changed[:3] + ["…"] * (len(changed) > 3)
+
+
+def _shapes(spec: Any) -> Any:
+    return tuple(map(_shapes, spec)) if isinstance(spec, tuple) else spec.shape
 
 
 def draw(
-    target: Vertex | Graph | Iterable[Any],
-    *,
+    target: Any,
+    *inputs: Any,
     marks: Mapping[Vertex, str] | None = None,
     flow: bool | Flow | None = None,
+    backward: bool = False,
+    detail: str = "full",
+    collapse: str | Iterable[str] = (),
+    thumbnails: bool = False,
+    thresholds: theme.Thresholds | None = None,
     title: str | None = None,
     budget: int = BUDGET,
     engine: str | None = None,
@@ -120,16 +245,25 @@ def draw(
     """Draw the graph that computed a tensor.
 
     An op is a card: its name and parameters, its weights, the shape of its result. The parts of
-    the network (`gradgraph.scope`) are frames. Data flow down along thin grey lines. With `flow`
-    the gradient flows up along coloured ones: colour and width show the decade of its norm, and
-    the cards show the number.
+    the network (`gradgraph.scope`) are frames. Data flow down along thin grey lines; a long graph
+    is cut into columns. With `flow` the gradient flows up along coloured lines: colour and width
+    show the decade of its norm, and the cards show the number.
 
     Args:
-        target: a tensor, several tensors, or a `Graph`.
+        target: a tensor, several tensors, or a `Graph`; or a module or function, which is run once
+            on `inputs`.
+        inputs: arrays or tensors for a module; or shapes, if no values are to be shown.
         marks: a few words about some tensors of the graph, whose cards are drawn in red. They are
             not folded, or if they are very many, the cards that stand for them show the words.
         flow: True to sweep back from the target (one tensor with one element) and draw the
             gradient's norms; or a `Flow` that was computed before.
+        backward: whether each op gets a second card for the way back, tied to it: the rules that
+            it applied, to whom they send, and what it kept for them; implies `flow`.
+        detail: "full", or "overview": cards with name, shape, norm and the worst alarm only.
+        collapse: scopes, e.g. "features", that become one card each.
+        thumbnails: whether cards show small images: the input, filters, feature maps, and the
+            winners of a max-pool.
+        thresholds: from where on a card says that a gradient vanishes, explodes, or a unit is dead.
         title: heading of the picture.
         budget: the most cards; what is beyond is folded, and the picture says so.
         engine: path of a program that lays out DOT text; by default one is looked for.
@@ -138,7 +272,8 @@ def draw(
     Raises:
         GradError: if `flow` is True and there is no gradient, or `flow` is of another graph, or a
             marked tensor is not part of the graph.
-        DomainError: if the budget is below 1, or the timeout is not positive.
+        DomainError: if the budget is below 1, the timeout is not positive, the detail is unknown,
+            or no scope is called what is to be collapsed.
         DTypeError: if an option has the wrong type.
 
     >>> import gradgraph as gg
@@ -149,22 +284,47 @@ def draw(
     >>> "relu" in drawing.dot
     True
     """
-    for name, value in (("budget", budget), ("timeout", timeout)):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise DTypeError("draw", f"{name} is {value!r}, not a number", f"Leave {name}= out.")
-    if not isinstance(title, str | None):
-        raise DTypeError("draw", f"title is {title!r}, not a string", 'Use title="LeNet".')
-    if not isinstance(flow, Flow | bool | None):
-        raise DTypeError("draw", f"flow is {flow!r}", "Use flow=True, or flow=viz.flow(loss).")
-    budget = int(budget)
-    if budget < 1 or not 0 < timeout < 1e9:
-        raise DomainError(
-            "draw",
-            f"budget is {budget} and timeout is {timeout}; both must be positive",
-            f"Use budget={BUDGET} and timeout={engines.TIMEOUT:g}.",
-        )
-    graph = target if isinstance(target, Graph) else Graph.of(target)
+    _check_options(flow, detail, title, budget, timeout, thresholds)
+    graph = traced(target, inputs)
     _check_marks(marks or {}, graph)
+    with _no_cycles():
+        swept = _swept(graph, True if backward and not flow else flow)
+        return Drawing(
+            Plan(
+                graph,
+                swept,
+                None,
+                dict(marks or {}),
+                title,
+                (),
+                detail,
+                bool(thumbnails),
+                swept is not None or not any(map(is_shape, inputs)),
+                thresholds or theme.Thresholds(),
+                bool(backward),
+                _closed(collapse, graph),
+                int(budget),
+                engine,
+                timeout,
+            )
+        )
+
+
+@contextmanager
+def _no_cycles() -> Iterator[None]:
+    """Without the search for cycles of garbage: there are none, and it takes a quarter of the time
+    of a large graph."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
+def _swept(graph: Graph, flow: Flow | bool | None) -> Flow | None:
+    """The gradient to draw: as given, or from the only output."""
     if flow is True:
         heads = {graph.vertices[slot] for slot in graph.outputs}
         if len(heads) != 1:
@@ -173,12 +333,51 @@ def draw(
                 f"the graph has {len(heads)} outputs, and a gradient starts from one",
                 "Pass flow=viz.flow(loss) for the one that you mean.",
             )
-        flow = sweep(heads.pop())
+        return sweep(heads.pop())
     if flow and not any(v in flow.norms for v in graph.vertices):
         raise GradError(
             "draw", "the flow is that of another graph", "Pass flow=viz.flow(loss) of this one."
         )
-    return Drawing(graph, flow or None, title, budget, engine, timeout, marks)
+    return flow or None
+
+
+def _check_options(
+    flow: Any, detail: Any, title: Any, budget: Any, timeout: Any, thresholds: Any
+) -> None:
+    for name, value in (("budget", budget), ("timeout", timeout)):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise DTypeError("draw", f"{name} is {value!r}, not a number", f"Leave {name}= out.")
+    if not isinstance(title, str | None):
+        raise DTypeError("draw", f"title is {title!r}, not a string", 'Use title="LeNet".')
+    if not isinstance(flow, Flow | bool | None):
+        raise DTypeError("draw", f"flow is {flow!r}", "Use flow=True, or flow=viz.flow(loss).")
+    if not isinstance(thresholds, theme.Thresholds | None):
+        raise DTypeError(
+            "draw", f"thresholds is {thresholds!r:.60}", "Use viz.Thresholds(vanishing=1e-4)."
+        )
+    if detail not in LANES:
+        raise DomainError("draw", f"detail is {detail!r:.40}", 'Use "full" or "overview".')
+    if budget < 1 or not 0 < timeout < 1e9:
+        raise DomainError(
+            "draw",
+            f"budget is {budget} and timeout is {timeout}; both must be positive",
+            f"Use budget={BUDGET} and timeout={engines.TIMEOUT:g}.",
+        )
+
+
+def _closed(scopes: Any, graph: Graph) -> tuple[str, ...]:
+    """The scopes that are to be collapsed; each must exist."""
+    asked: Sequence[Any] = [scopes] if isinstance(scopes, str) else list(scopes)
+    known = {step.scope for step in graph.steps}
+    for scope in asked:
+        if not isinstance(scope, str):
+            raise DTypeError("draw", f"collapse has {scope!r:.40}", 'Use collapse=["features"].')
+        if not any(s == scope or s.startswith(f"{scope}.") for s in known):
+            names = ", ".join(sorted(filter(None, known))[:8]) or "none"
+            raise DomainError(
+                "draw", f"no scope is called {scope!r:.60}", f"There are these: {names}."
+            )
+    return tuple(asked)
 
 
 def _check_marks(marks: Any, graph: Graph) -> None:

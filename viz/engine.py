@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -40,6 +42,17 @@ def find() -> str:
             " of your system. The DOT text needs no engine: see Drawing.dot.",
         )
     return found
+
+
+def layouts(parts: Sequence[str], engine: str | None = None, timeout: float = TIMEOUT) -> list[str]:
+    """The SVG of each of several DOT texts: a process for each, side by side.
+
+    One process for all would do, but what it makes of one graph then depends on those before it.
+    Raises as `layout` does.
+    """
+    program = engine or find()
+    with ThreadPoolExecutor(max(len(parts), 1)) as pool:
+        return list(pool.map(lambda part: layout(part, program, timeout), parts))
 
 
 def layout(dot: str, engine: str | None = None, timeout: float = TIMEOUT) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from gradgraph.graph import Graph
+from gradgraph.node import Vertex
+from gradgraph.ops.elementwise import Elementwise
+from gradgraph.ops.pool import MaxPool
 
 from . import theme
 from .flow import Flow
-from .text import count
+from .flow import norm as norm_of
+from .text import clean, count, number
 from .view import Card, Link, View
 
 MOST_WORDS = 6  # of the marks that a folded card stands for
@@ -20,11 +25,18 @@ MOST_WORDS = 6  # of the marks that a folded card stands for
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter in a card: its name, its slot, and the norm of its gradient if one arrived."""
+    """A parameter in a card.
+
+    Attributes:
+        name, slot: what it is called, and where it is.
+        norm: of its gradient, None if none arrived.
+        share: ‖∂w‖ / ‖w‖, None if w is zero or no gradient arrived.
+    """
 
     name: str
     slot: int
     norm: float | None
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,19 @@ class Zeros:
 
 
 @dataclass(frozen=True, slots=True)
+class Winners:
+    """What a max-pool let through.
+
+    Attributes:
+        share: of its inputs that get a gradient.
+        ties: share of the windows with more than one greatest pixel; None if it is not known.
+    """
+
+    share: float
+    ties: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known of one card.
 
@@ -52,7 +77,10 @@ class Facts:
         inner: the norms of all vertices inside a folded card.
         gain: ‖∂L/∂x‖ / ‖∂L/∂y‖ for the data that it reads.
         arrivals: at a fan-out, what each reader sent back: (reader's title, norm).
+        cancels: at a fan-out, the share of the arriving norms that is lost in their sum.
         zeros: for a relu.
+        slope: mean |∂y/∂x| of an elementwise activation.
+        winners: for a max-pool.
         value: of a result with a single number; of every card if the graph is one of scalars.
         alarms: what is wrong, in words; the card's marks first.
     """
@@ -62,13 +90,22 @@ class Facts:
     inner: tuple[float, ...] = ()
     gain: float | None = None
     arrivals: tuple[tuple[str, float], ...] = ()
+    cancels: float | None = None
     zeros: Zeros | None = None
+    slope: float | None = None
+    winners: Winners | None = None
     value: float | None = None
     alarms: tuple[str, ...] = ()
 
 
-def gather(view: View, flow: Flow | None) -> dict[int, Facts]:
-    """The facts of each card, by its id."""
+def gather(
+    view: View, flow: Flow | None, limits: theme.Thresholds | None = None, values: bool = True
+) -> dict[int, Facts]:
+    """The facts of each card, by its id; alarms according to the thresholds.
+
+    Without `values` the data mean nothing, and nothing is said of them.
+    """
+    limits = limits or theme.Thresholds()
     incoming: dict[int, list[Link]] = {}
     outgoing: dict[int, list[Link]] = {}
     for link in view.links:
@@ -77,7 +114,9 @@ def gather(view: View, flow: Flow | None) -> dict[int, Facts]:
     broken = _broken(view.graph)
     scalars = all(not isinstance(s, tuple) and s.shape == () for s in view.graph.specs)
     empty: list[Link] = []
-    return {
+    if not values:
+        return {card.id: Facts(_parameters(view, card, None)) for card in view.cards}
+    known = {
         card.id: _facts(
             view,
             card,
@@ -86,9 +125,36 @@ def gather(view: View, flow: Flow | None) -> dict[int, Facts]:
             outgoing.get(card.id, empty),
             broken,
             scalars,
+            limits,
         )
         for card in view.cards
     }
+    return known | _compared(view, known, limits)
+
+
+def _compared(view: View, known: dict[int, Facts], limits: theme.Thresholds) -> dict[int, Facts]:
+    """Facts with alarms for the layers whose gradient is far from that of the last layer."""
+    layers = [
+        (card, norm)
+        for card in view.cards
+        if card.computes and known[card.id].parameters and (norm := known[card.id].norm)
+        and math.isfinite(norm)
+    ]  # fmt: skip
+    if not layers:
+        return {}
+    last, most = layers[-1]
+    name = clean(last.title, 20) or "the last layer"
+    found = {}
+    for card, norm in layers:
+        told = ""
+        if norm <= limits.falls * most:
+            told = f"▼ 1/{number(most / norm)} of {name}’s gradient"
+        elif limits.falls * norm >= most:
+            told = f"▲ {number(norm / most)} × {name}’s gradient"
+        if told:
+            facts = known[card.id]
+            found[card.id] = replace(facts, alarms=(*facts.alarms, told))
+    return found
 
 
 def sent(view: View, link: Link, flow: Flow | None) -> list[float]:
@@ -108,15 +174,13 @@ def _facts(
     outgoing: list[Link],
     broken: dict[int, str],
     shown: bool,
+    limits: theme.Thresholds,
 ) -> Facts:
     vertices = view.graph.vertices
     norms = [flow.norms.get(vertices[s]) for s in card.slots] if flow else []
     result = card.main if isinstance(vertices[card.main]._data, tuple) else card.id
     norm = flow.norms.get(vertices[result]) if flow else None
-    parameters = tuple(
-        Parameter(_short(view, card, slot), slot, flow.norms.get(vertices[slot]) if flow else None)
-        for slot in view.parameters(card)
-    )
+    parameters = _parameters(view, card, flow)
     back = [n for link in incoming for n in sent(view, link, flow)]
     data = vertices[result]._data
     arrivals = [
@@ -125,24 +189,31 @@ def _facts(
     zeros = _zeros(view, card)
     alarms = view.words(card)[:MOST_WORDS]
     alarms += [broken[s] for s in card.slots if s in broken][:1]
-    if zeros is not None and zeros.dead:
+    if zeros is not None and zeros.dead > limits.dead * zeros.units:
         alarms.append(f"{zeros.dead:,} of {count(zeros.units, 'unit')} dead in this batch")
     if flow is not None:
-        alarms += _gradient_alarms(view, result, norm, parameters)
+        alarms += _gradient_alarms(view, result, norm, parameters, limits)
     return Facts(
         parameters=parameters,
         norm=norm,
         inner=tuple(n for n in norms if n is not None) if card.kind == "fold" else (),
         gain=back[0] / norm if len(back) == 1 and norm and card.kind == "op" else None,
         arrivals=tuple(arrivals) if len(arrivals) > 1 else (),
+        cancels=_cancelled([n for _, n in arrivals], norm),
         zeros=zeros,
+        slope=_slope(view, card) if flow else None,
+        winners=_winners(view, card) if flow else None,
         value=float(data.reshape(-1)[0]) if _is_number(data) and (shown or not outgoing) else None,
         alarms=tuple(alarms),
     )
 
 
 def _gradient_alarms(
-    view: View, result: int, norm: float | None, parameters: tuple[Parameter, ...]
+    view: View,
+    result: int,
+    norm: float | None,
+    parameters: tuple[Parameter, ...],
+    limits: theme.Thresholds,
 ) -> list[str]:
     if not view.graph.vertices[result].requires_grad:
         return []
@@ -152,9 +223,9 @@ def _gradient_alarms(
         return ["gradient is not finite"]
     if norm == 0:
         return ["gradient is zero"]
-    if norm <= theme.VANISHING:
+    if norm <= limits.vanishing:
         return ["▼ vanishing gradient"]
-    if norm >= theme.EXPLODING:
+    if norm >= limits.exploding:
         return ["▲ exploding gradient"]
     return [f"∂{p.name} is zero" for p in parameters if p.norm == 0]
 
@@ -197,6 +268,68 @@ def _zeros(view: View, card: Card) -> Zeros | None:
     off = out == 0
     dead = off.reshape(-1, out.shape[-1]).all(axis=0)
     return Zeros(float(off.mean()), int(dead.sum()), int(dead.size))
+
+
+def _parameters(view: View, card: Card, flow: Flow | None) -> tuple[Parameter, ...]:
+    return tuple(_parameter(view, card, slot, flow) for slot in view.parameters(card))
+
+
+def _parameter(view: View, card: Card, slot: int, flow: Flow | None) -> Parameter:
+    vertex = view.graph.vertices[slot]
+    norm = flow.norms.get(vertex) if flow else None
+    size = norm_of(vertex._data) if norm is not None else 0.0
+    share = norm / size if norm is not None and size else None
+    return Parameter(_short(view, card, slot), slot, norm, share)
+
+
+def _cancelled(arrivals: list[float], norm: float | None) -> float | None:
+    total = sum(arrivals)
+    if len(arrivals) < 2 or norm is None or not 0 < total < math.inf:
+        return None
+    return max(1 - norm / total, 0.0)
+
+
+def _slope(view: View, card: Card) -> float | None:
+    """The mean of |∂y/∂x|: what the rule makes of a cotangent of ones."""
+    if card.kind != "op" or not isinstance(op := view.steps[card.main].op, Elementwise):
+        return None
+    if op.style != "activation" or len(view.steps[card.main].inputs) != 1:
+        return None
+    vertex = view.graph.vertices[card.main]
+    if not vertex._data.size or not vertex.requires_grad:
+        return None
+    (slope,) = op.pulls(
+        np.ones_like(vertex._data), vertex._data, [vertex.inputs[0]._data], vertex.saved, [True]
+    )
+    return float(np.mean(np.abs(slope)))
+
+
+def _winners(view: View, card: Card) -> Winners | None:
+    if card.kind != "op" or not isinstance(op := view.steps[card.main].op, MaxPool):
+        return None
+    vertex = view.graph.vertices[card.main]
+    x = vertex.inputs[0]._data
+    if not vertex.requires_grad or not x.size:
+        return None
+    got = winning(vertex)
+    ties = None
+    if not any(n for pair in op.padding for n in pair):
+        axes = tuple(range(1, x.ndim - 1))
+        windows = sliding_window_view(x, op.kernel, axes)
+        steps = tuple(slice(None, None, s) for s in op.stride)
+        windows = windows[(slice(None), *steps)]
+        greatest = windows == vertex._data.reshape(*vertex._data.shape, *(1,) * len(axes))
+        ties = float((greatest.sum(tuple(range(x.ndim, x.ndim + len(axes)))) > 1).mean())
+    return Winners(float(np.mean(got)), ties)
+
+
+def winning(vertex: Vertex) -> Any:
+    """Which inputs of a max-pool won a window, as an array of booleans of their shape."""
+    (x,) = vertex.inputs
+    assert vertex.op is not None
+    ones = np.ones_like(vertex._data)
+    (back,) = vertex.op.pulls(ones, vertex._data, [x._data], vertex.saved, [True])
+    return np.asarray(back) != 0
 
 
 def _short(view: View, card: Card, slot: int) -> str:

@@ -28,10 +28,15 @@ def suffix_of(path: str | os.PathLike[str], formats: tuple[str, ...], op: str) -
 
 def write_whole(path: str | os.PathLike[str], text: str) -> Path:
     """Write text to a file beside the target, then put it in the target's place."""
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write bytes to a file beside the target, then put it in the target's place."""
     target = Path(path)
     part = target.with_name(f".{uuid4().hex}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="\n")
+        part.write_bytes(content)
         os.replace(part, target)
     except OSError as error:
         if error.errno is not None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from xml.etree import ElementTree
 
 from . import theme
+from .compose import together
 from .dot import Picture
+from .png import data_uri
+from .thumbs import Strip, enlarged
 
 SVG = "http://www.w3.org/2000/svg"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
@@ -15,7 +19,7 @@ _LINKS = ("#", "http://", "https://")
 _ROLES = {light: role for role, (light, _) in theme.COLOURS.items()}
 
 
-def finish(raw: str, picture: Picture) -> str:
+def finish(parts: Sequence[str], picture: Picture) -> str:
     """The final SVG text.
 
     Every id gets a prefix made from the picture, so that several can stand on one page; nothing
@@ -23,12 +27,15 @@ def finish(raw: str, picture: Picture) -> str:
     cards, the links and the clusters get their words.
 
     Args:
-        raw: SVG text of the engine.
+        parts: SVG texts of the engine: of the whole, or of the heading and of each column.
         picture: the DOT text that it was made from, and its words.
     """
-    root = ElementTree.fromstring(raw)
+    drawn = [ElementTree.fromstring(part) for part in parts]
     prefix = "gg" + sha256(picture.dot.encode()).hexdigest()[:8]
-    _sanitise(root)
+    for part in drawn:
+        _sanitise(part)
+    root = drawn[0] if len(drawn) == 1 else together(drawn, picture)
+    _place_images(root, picture.images)
     for element in root.iter():
         _paint(element)
     _trim(root)
@@ -68,6 +75,25 @@ def _sanitise(root: ElementTree.Element) -> None:
                 element.remove(child)
 
 
+def _place_images(root: ElementTree.Element, images: Mapping[str, Strip]) -> None:
+    """The images take the place of the cells that were kept free for them."""
+    for group in list(root.iter("g")):
+        for i, polygon in enumerate(list(group)):
+            strip = images.get(polygon.get("fill", ""))
+            if polygon.tag != "polygon" or strip is None:
+                continue
+            points = [p.split(",") for p in polygon.get("points", "").split()]
+            xs, ys = ([float(p[k]) for p in points] for k in (0, 1))
+            box = {
+                "x": min(xs), "y": min(ys), "width": max(xs) - min(xs), "height": max(ys) - min(ys)
+            }  # fmt: skip
+            image = ElementTree.Element("image", {k: f"{v:.2f}" for k, v in box.items()})
+            image.set("href", data_uri(enlarged(strip.images[0], strip.size)))
+            image.set("preserveAspectRatio", "none")
+            image.set("class", "pixels")
+            group[i] = image
+
+
 def _paint(element: ElementTree.Element) -> None:
     """Classes for the colours that the theme knows; the attributes stay for old readers."""
     classes = []
@@ -93,7 +119,7 @@ def _trim(root: ElementTree.Element) -> None:
                 polygon.set("shape-rendering", "crispEdges")
 
 
-def _name(root: ElementTree.Element, prefix: str, words: dict[str, str]) -> None:
+def _name(root: ElementTree.Element, prefix: str, words: Mapping[str, str]) -> None:
     """Prefixed ids; words for everything that has some."""
     for element in root.iter("g"):
         mine = element.attrib.pop("id", None)
@@ -102,10 +128,10 @@ def _name(root: ElementTree.Element, prefix: str, words: dict[str, str]) -> None
         element.set("id", f"{prefix}-{mine}")
         if mine in words:
             element.insert(0, _element("title", words[mine]))
-            if mine[0] in "nc":
-                element.set("role", "img" if mine[0] == "n" else "group")
+            if mine[0] in "nbc":
+                element.set("role", "group" if mine[0] == "c" else "img")
                 element.set("aria-label", words[mine])
-            if mine[0] == "n":
+            if mine[0] in "nb":
                 element.set("tabindex", "0")
 
 
@@ -131,7 +157,8 @@ def _sheet(prefix: str) -> str:
         for colour in theme.COLOURS["cluster"]
     )
     focus = f"#{prefix} .node:focus{{outline:2px solid #4493f8;outline-offset:2px}}"
-    return f"{focus}{light_halo}@media (prefers-color-scheme:dark){{{dark}{dark_halo}}}"
+    pixels = f"#{prefix} .pixels{{image-rendering:pixelated}}"
+    return f"{focus}{pixels}{light_halo}@media (prefers-color-scheme:dark){{{dark}{dark_halo}}}"
 
 
 def _element(tag: str, text: str, **attributes: str) -> ElementTree.Element:

@@ -51,6 +51,19 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
+def metric(n: float) -> str:
+    """A large number in two digits and the prefix of its unit.
+
+    >>> metric(950), metric(1_234_567), metric(4.2e9)
+    ('950 ', '1.2 M', '4.2 G')
+    """
+    for prefix in ("", "k", "M", "G"):
+        if n < 999.5:
+            return f"{n:.2g} {prefix}" if n < 99.5 else f"{n:.0f} {prefix}"
+        n /= 1000
+    return f"{n:,.0f} T"
+
+
 def count(n: int, noun: str) -> str:
     """A number of things.
 

@@ -8,6 +8,7 @@ its dark colour.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 FONT = "Arial"
 FAMILY = "Arial, 'Liberation Sans', Arimo, Helvetica, sans-serif"
@@ -54,8 +55,37 @@ RAMP: tuple[tuple[str, str], ...] = (
 for _step, _pair in enumerate(RAMP):
     COLOURS[f"ramp{_step}"] = _pair
 
-VANISHING = 10.0**FIRST_DECADE
-EXPLODING = 10.0**LAST_DECADE
+# How a gradient changed: (light, dark, words), from a hundredth or less to a hundredfold or more.
+RATIOS: tuple[tuple[str, str, str], ...] = (
+    ("#08519c", "#3f8fe0", "÷ 100"),
+    ("#3182bd", "#5aa5e6", "÷ 10"),
+    ("#7aaed6", "#8fc1ea", "÷ 3"),
+    ("#9aa3ad", "#8b949e", "="),
+    ("#f0a15f", "#f2b27c", "× 3"),
+    ("#dd6b10", "#f08a3c", "× 10"),
+    ("#a63603", "#ff7b2e", "× 100"),
+)
+for _step, (_light, _dark, _) in enumerate(RATIOS):
+    COLOURS[f"ratio{_step}"] = (_light, _dark)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From where on a card says that something is wrong.
+
+    Attributes:
+        vanishing, exploding: norms of a gradient, at most and at least.
+        falls: a layer's gradient against that of the layer nearest to the loss, at most; the
+            inverse counts as growing.
+        gain: of a gradient on its way through one op, ‖∂x‖ / ‖∂y‖, at most.
+        dead: share of a relu's units that are zero for the whole batch, more than.
+    """
+
+    vanishing: float = 10.0**FIRST_DECADE
+    exploding: float = 10.0**LAST_DECADE
+    falls: float = 1e-2
+    gain: float = 0.3
+    dead: float = 0.0
 
 
 def colour(role: str) -> str:
@@ -80,7 +110,7 @@ def step(norm: float) -> int:
     """
     if math.isnan(norm) or math.isinf(norm):
         return len(RAMP) - 1
-    if norm <= VANISHING:
+    if norm <= 10.0**FIRST_DECADE:
         return 0
     decade = math.floor(math.log10(norm) + 1e-12)
     return min(max(decade, FIRST_DECADE), LAST_DECADE) - FIRST_DECADE
@@ -94,6 +124,26 @@ def ramp(norm: float) -> str:
 def width(norm: float) -> float:
     """The line width of a gradient of this norm."""
     return 1.2 + 0.8 * step(norm)
+
+
+def ratio_step(quotient: float) -> int:
+    """The step of a change; its middle is no change.
+
+    >>> [ratio_step(q) for q in (0.0, 0.1, 0.5, 1.0, 3.0, 10.0, float("nan"))]
+    [0, 1, 2, 3, 4, 5, 6]
+    """
+    if math.isnan(quotient):
+        return len(RATIOS) - 1
+    if quotient == 0:
+        return 0
+    size = abs(math.log10(quotient))
+    far = 0 if size < 0.2 else 1 if size < 0.75 else 2 if size < 1.5 else 3
+    return 3 + (far if quotient > 1 else -far)
+
+
+def ratio_width(step: int) -> float:
+    """The line width of a step: the more changed, the wider."""
+    return 1.6 + 1.6 * abs(step - len(RATIOS) // 2)
 
 
 def share(norm: float) -> float:

@@ -20,10 +20,11 @@ from .view import Card, View, is_parameter
 BUDGET = 150
 
 
-def readable(view: View, budget: int = BUDGET) -> View:
-    """All transforms, in the order in which they help each other."""
-    for transform in (merge_bias, merge_parts, tuck_parameters, name_by_scope, place_leaves):
+def readable(view: View, budget: int = BUDGET, closed: Sequence[str] = ()) -> View:
+    """All transforms, in the order in which they help each other; `closed` scopes collapse."""
+    for transform in (merge_bias, merge_parts, tuck_parameters):
         view = transform(view)
+    view = place_leaves(name_by_scope(collapse(view, closed)))
     return fold(view, budget)
 
 
@@ -107,6 +108,8 @@ def name_by_scope(view: View) -> View:
             op = view.steps[card.main].op.name
             detail = f"{op} {card.detail}" if card.title == op else card.detail
             titled = last if card.title == op else card.title
+            if titled.isdecimal():  # a place in a sequence says little
+                titled, detail = f"{titled} · {op}", card.detail
             named.append(replace(card, title=titled, detail=detail.strip(), scope=parent))
     return view.with_cards(named)
 
@@ -145,6 +148,38 @@ def fold(view: View, budget: int = BUDGET) -> View:
         if len(view.cards) > budget:
             view = last(view)
     return view
+
+
+def collapse(view: View, scopes: Sequence[str]) -> View:
+    """The view in which each of these scopes is one card (or several around pinned ones)."""
+    for scope in scopes:
+        inside = [c for c in view.cards if f"{c.scope}.".startswith(f"{scope}.") and c.computes]
+        parent, _, last = scope.rpartition(".")
+        new = []
+        for part in _between(view, inside):
+            kept = _with_parameters(view, part)
+            new.append(_folded(view, kept, last, _content(view, part), parent))
+        view = view.with_cards(new)
+    return view
+
+
+def _with_parameters(view: View, cards: Sequence[Card]) -> list[Card]:
+    """The cards, and the parameters and constants that nobody else reads."""
+    ids = {card.id for card in cards}
+    readers: dict[int, set[int]] = {}
+    for step in view.graph.steps:
+        for slot in step.inputs:
+            readers.setdefault(slot, set()).add(view.owner[step.output].id)
+    own = [
+        card
+        for card in view.cards
+        if not card.computes
+        and readers.get(card.main, set()) <= ids
+        and card.main in readers
+        and (card.kind == "constant" or is_parameter(card.main, view.graph))
+        and not view.is_pinned(card)
+    ]
+    return [*cards, *own]
 
 
 def _tuck_constants(view: View) -> View:

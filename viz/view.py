@@ -164,6 +164,15 @@ class View:
         """How many numbers the parameters of these cards hold."""
         return sum(self.graph.specs[s].size for card in cards for s in self.parameters(card))
 
+    def flops(self, cards: Iterable[Card]) -> int:
+        """How many floating point operations the ops of these cards are."""
+        steps = (self.steps[s] for card in cards for s in card.slots if s in self.steps)
+        return sum(_flops(step, self.graph) for step in steps)
+
+
+def _flops(step: Step, graph: Graph) -> int:
+    return step.op.flops(graph.specs[step.output], *(graph.specs[i] for i in step.inputs))
+
 
 def is_parameter(slot: int, graph: Graph) -> bool:
     """Whether a leaf is a parameter: it has a dotted name, or requires grad."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import json
 import math
 import os
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import Any
 
-from ..errors import GradgraphError
+from ..errors import DomainError, GradgraphError
+from ..locate import locate, member, shape
 from ..op import Op
 from .case import CannotCheck
 from .checks import check, check_op
@@ -79,70 +77,22 @@ def _plain(value: Any) -> Any:
 
 
 def _check(args: argparse.Namespace) -> Any:
-    module, target = _load(args.target)
-    rules = {
-        kind: _member(module, name, args.target)
-        for kind, name in (("vjp", args.vjp), ("jvp", args.jvp))
-        if name
-    }
+    try:
+        module, target = locate(args.target)
+        rules = {
+            kind: member(module, name, args.target)
+            for kind, name in (("vjp", args.vjp), ("jvp", args.jvp))
+            if name
+        }
+        inputs = [tensors(shape(text)) for text in args.shape]
+    except DomainError as error:
+        raise CannotCheck(error.op, error.problem, error.fix) from error
     options: dict[str, Any] = {"order": args.order, "seed": args.seed}
     if args.examples is not None:
         options["examples"] = args.examples
     if isinstance(target, type) and issubclass(target, Op):
         return check_op(target, **options)
-    inputs = [tensors(_shape(text)) for text in args.shape]
     return check(target, *inputs, **rules, **options)
-
-
-def _load(target: str) -> tuple[Any, Any]:
-    """The module and the function that `module:function` names."""
-    place, colon, name = target.rpartition(":")
-    if not colon or not place or not name:
-        raise CannotCheck(repr(target), "it is not module:function", "Write package.module:f.")
-    sys.path.append(os.getcwd())
-    try:
-        if place.endswith(".py"):
-            name_of_module = Path(place).stem
-            if name_of_module in sys.stdlib_module_names or name_of_module in sys.modules:
-                name_of_module = f"checked_{name_of_module}"
-            spec = importlib.util.spec_from_file_location(name_of_module, place)
-            if spec is None or spec.loader is None or not Path(place).is_file():
-                raise CannotCheck(repr(target), f"there is no file {place}", "Check the path.")
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            sys.path.append(str(Path(place).resolve().parent))
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
-    except CannotCheck:
-        raise
-    except (Exception, SystemExit) as error:
-        raise CannotCheck(
-            repr(target),
-            f"importing {place} fails with {type(error).__name__}: {error}",
-            "Run from the folder that the module lies in."
-            if isinstance(error, ModuleNotFoundError)
-            else "It has to run by itself.",
-        ) from error
-    return module, _member(module, name, target)
-
-
-def _member(module: Any, name: str, target: str) -> Any:
-    found = module
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if found is None:
-        raise CannotCheck(repr(target), f"{module.__name__} has no {name}", "Check the spelling.")
-    return found
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    if text in ("scalar", "()"):
-        return ()
-    parts = text.replace("×", "x").replace(",", "x").strip("()x").split("x")
-    if not all(p.strip().isdecimal() for p in parts):
-        raise CannotCheck(f"--shape {text}", "it is no shape", "Write 2x3, 5 or scalar.")
-    return tuple(int(p) for p in parts)
 
 
 def _count(text: str) -> int:

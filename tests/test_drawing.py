@@ -1,0 +1,556 @@
+"""Drawings: columns, images in cards, the way back, what changed, and the formats."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import struct
+import zlib
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from gradgraph.viz.cards import Look
+from gradgraph.viz.dot import write
+from gradgraph.viz.lanes import changed
+from gradgraph.viz.text import number
+from gradgraph.viz.view import View
+
+import gradgraph as gg
+from gradgraph import nn, viz
+from gradgraph.errors import DomainError, DTypeError, GradError, MissingExtraError
+from gradgraph.viz import columns, engine, facts, raster, theme, thumbs, transform
+
+SPACE = "{http://www.w3.org/2000/svg}"
+
+try:
+    engine.find()
+    HAS_ENGINE = True
+except MissingExtraError:
+    HAS_ENGINE = False
+drawn = pytest.mark.skipif(not HAS_ENGINE, reason="no layout engine here")
+
+
+def chain(depth=12, width=4, act=gg.tanh, scale=1.0):
+    """A chain of layers; its loss."""
+    rng = np.random.default_rng(0)
+    h = gg.Tensor(rng.normal(size=(3, width)), name="x")
+    for i in range(depth):
+        w = gg.Tensor(rng.normal(size=(width, width)) * scale, requires_grad=True, name=f"{i}.w")
+        with gg.scope(f"layer{i}"):
+            h = gg.matmul(h, w)
+        h = act(h)
+    return (h * h).sum()
+
+
+def images(pixels=8, channels=1):
+    return gg.Tensor(np.random.default_rng(1).normal(size=(2, pixels, pixels, channels)), name="x")
+
+
+def small_net():
+    net = nn.Sequential(
+        nn.Conv(1, 10, 3, rng=0), nn.ReLU(), nn.MaxPool(2), nn.Flatten(), nn.Linear(90, 4, rng=0)
+    )
+    return gg.cross_entropy(net(images()), np.array([1, 3]))
+
+
+def view_of(tensor, closed=()):
+    return transform.readable(View.of(gg.Graph.of(tensor)), closed=closed)
+
+
+def card_named(view, title):
+    (card,) = [card for card in view.cards if card.title == title]
+    return card
+
+
+def known(tensor, **options):
+    view = view_of(tensor)
+    found = facts.gather(view, viz.flow(tensor), **options)
+    return {card.title: found[card.id] for card in view.cards}
+
+
+# Columns
+
+
+def test_a_long_chain_stands_in_columns_of_equal_height():
+    view = view_of(chain(24))
+    found = columns.columns(view, {c.id: 100.0 for c in view.cards}, 300.0)
+    heights = [list(found.values()).count(k) for k in range(max(found.values()) + 1)]
+    assert len(heights) > 2
+    assert max(heights) - min(heights) <= 3
+    order = [found[card.id] for card in view.cards if card.computes]
+    assert order == sorted(order)
+
+
+def test_a_short_chain_stands_in_one():
+    view = view_of(chain(2))
+    assert set(columns.columns(view, {c.id: 60.0 for c in view.cards}, 300.0).values()) == {0}
+
+
+def test_columns_end_between_scopes():
+    h = gg.Tensor(0.5, requires_grad=True, name="x")
+    for block in ("first", "second"):
+        with gg.scope(block):
+            for _ in range(10):
+                h = gg.sin(h)
+    view = view_of(h)
+    found = columns.columns(view, {c.id: 60.0 for c in view.cards}, 700.0)
+    first = {found[c.id] for c in view.cards if c.scope == "first"}
+    second = {found[c.id] for c in view.cards if c.scope == "second"}
+    assert (first, second) == ({0}, {1})
+
+
+@drawn
+def test_a_picture_of_many_layers_has_the_shape_of_a_screen():
+    root = ElementTree.fromstring(viz.draw(chain(30), flow=True).svg)
+    _, _, wide, tall = map(float, root.get("viewBox").split())
+    assert 0.7 < wide / tall < 3
+
+
+@drawn
+def test_columns_stand_in_order_from_left_to_right():
+    loss = chain(24)
+    root = ElementTree.fromstring(viz.draw(loss, flow=True).svg)
+    at = {}
+    for g in root.iter(f"{SPACE}g"):
+        if g.get("class") == "node":
+            label = g.get("aria-label").split(",")[0]
+            at[label] = min(
+                float(p.split(",")[0]) for q in g.iter(f"{SPACE}polygon")
+                for p in q.get("points").split()
+            )  # fmt: skip
+    order = [at[f"layer{i}"] for i in range(24)]
+    assert order == sorted(order)
+    assert len({round(x, -2) for x in order}) > 2
+
+
+# Facts
+
+
+def test_the_gradient_of_a_parameter_is_compared_with_it():
+    w = gg.Tensor([[3.0], [4.0]], requires_grad=True, name="fc.w")
+    x = gg.Tensor([[1.0, 0.0]], name="x")
+    with gg.scope("fc"):
+        y = gg.matmul(x, w)
+    (parameter,) = known(y.sum())["fc"].parameters
+    assert (parameter.norm, parameter.share) == (1.0, 0.2)
+    assert "= 0.2 ‖w‖" in viz.draw(y.sum(), flow=True).dot
+
+
+def test_mean_slope_of_an_activation():
+    x = gg.Tensor([0.0, 0.0], requires_grad=True, name="x")
+    assert known(gg.sigmoid(x).sum())["sigmoid"].slope == 0.25
+    x = gg.Tensor([3.0, 3.0], requires_grad=True, name="x")
+    assert known(gg.tanh(x).sum())["tanh"].slope == pytest.approx(1 / math.cosh(3) ** 2)
+
+
+def test_winners_and_ties_of_a_pool():
+    image = np.array([[1.0, 2, 0, 0], [3, 0, 0, 0], [5, 5, 1, 2], [0, 0, 3, 4]])
+    x = gg.Tensor(image[None, ..., None], requires_grad=True, name="x")
+    told = known(gg.max_pool(x, 2).sum())["max_pool"].winners
+    assert told == facts.Winners(share=4 / 16, ties=2 / 4)
+    assert known(gg.max_pool(x, 2, padding=1).sum())["max_pool"].winners.ties is None
+
+
+def test_what_cancels_at_a_fan_out():
+    x = gg.Tensor([1.0, 1.0], requires_grad=True, name="x")
+    y = gg.exp(x)
+    told = known((y * 3.0 - y * 2.0).sum())["exp"]
+    assert told.cancels == pytest.approx(0.8)
+    assert "lost in the sum" in viz.draw((y * 3.0 - y * 2.0).sum(), flow=True).dot
+
+
+def test_the_layer_where_the_gradient_vanishes_is_named():
+    told = known(chain(8, act=gg.sigmoid, scale=0.3))
+    layers = [f for title, f in told.items() if f.parameters]
+    names = [title for title, f in told.items() if f.parameters]
+    last = layers[-1].norm
+    for facts_, title in zip(layers, names, strict=True):
+        small = facts_.norm <= last / 100
+        assert any("▼ 1/" in a for a in facts_.alarms) == small, title
+    assert any("▼ 1/" in a for f in layers for a in f.alarms)
+
+
+def test_thresholds_can_be_set():
+    x = gg.Tensor([[1.0, -1.0], [1.0, -1.0]], requires_grad=True, name="x")
+    loss = gg.relu(x * 0.5).sum()
+    assert known(loss)["relu"].alarms == ("1 of 2 units dead in this batch",)
+    lax = viz.Thresholds(dead=0.5)
+    assert known(loss, limits=lax)["relu"].alarms == ()
+    strict = viz.Thresholds(vanishing=10.0)
+    assert known(loss, limits=strict)["multiply"].alarms == ("▼ vanishing gradient",)
+    assert "▼ vanishing gradient" in viz.draw(loss, flow=True, thresholds=strict).dot
+
+
+# Images
+
+
+def decoded(uri):
+    data = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
+    wide, tall, _, kind = struct.unpack(">IIBB", data[16:26])
+    channels = {0: 1, 2: 3, 6: 4}[kind]
+    at = data.index(b"IDAT")
+    size = struct.unpack(">I", data[at - 4 : at])[0]
+    lines = np.frombuffer(zlib.decompress(data[at + 4 : at + 4 + size]), np.uint8)
+    return lines.reshape(tall, 1 + wide * channels)[:, 1:].reshape(tall, wide, channels)
+
+
+@drawn
+def test_images_stand_in_the_cards_that_they_belong_to():
+    root = ElementTree.fromstring(viz.draw(small_net(), flow=True, thumbnails=True).svg)
+    counts = {
+        g.get("aria-label").split(",")[0]: len(list(g.iter(f"{SPACE}image")))
+        for g in root.iter(f"{SPACE}g")
+        if g.get("class") == "node"
+    }
+    assert {k: n for k, n in counts.items() if n} == {
+        "x": 1, "0 · conv": 8, "1 · relu": 8, "2 · max_pool": 1
+    }  # fmt: skip
+    assert "#01" not in "".join(p.get("fill") or "" for p in root.iter(f"{SPACE}polygon"))
+
+
+def test_filters_share_one_scale_orange_and_blue():
+    w = np.zeros((2, 2, 1, 2))
+    w[0, 0, 0, 0], w[1, 1, 0, 1] = 2.0, -1.0
+    (strip,) = thumbs._filters(w)
+    first, second = strip.images
+    assert tuple(first[0, 0]) == (194, 65, 12)
+    assert tuple(first[1, 1]) == (255, 255, 255)
+    assert tuple(second[1, 1]) == (142, 166, 236)  # half of the way from white to blue
+    assert strip.caption == "filters, orange + blue −"
+
+
+def test_many_channels_are_told_not_shown():
+    x = gg.relu(gg.Tensor(np.ones((1, 4, 4, 64)), requires_grad=True))
+    (strip,) = thumbs._maps(x.data)
+    assert len(strip.images) == 8
+    assert strip.caption == "feature maps, +56 more"
+
+
+def test_the_winners_are_those_that_get_the_gradient():
+    x = images(4)
+    x.requires_grad = True
+    y = gg.max_pool(x, 2)
+    y.sum().backward()
+    (strip,) = thumbs._winners(y)
+    assert ((strip.images[0][..., 0] < 255) == (x.grad.data[0, ..., 0] != 0)).all()
+
+
+@drawn
+def test_pixels_are_those_of_the_input():
+    x = gg.Tensor(np.arange(16.0).reshape(1, 4, 4, 1), requires_grad=True, name="x")
+    root = ElementTree.fromstring(viz.draw(gg.exp(x).sum(), thumbnails=True).svg)
+    (image,) = root.iter(f"{SPACE}image")
+    pixels = decoded(image.get("href"))
+    factor = len(pixels) // 4
+    assert tuple(pixels[0, 0]) == (255, 255, 255)
+    assert tuple(pixels[-1, -1]) == (27, 36, 48)
+    assert (pixels[:factor, :factor] == pixels[0, 0]).all()
+
+
+def test_probabilities_of_the_classes():
+    logits = gg.Tensor([[0.0, math.log(3.0)]], requires_grad=True, name="logits")
+    dot = viz.draw(gg.cross_entropy(logits, np.array([1])), thumbnails=True).dot
+    assert "whose label is 1" in dot
+    heights = [int(h) for h in re.findall(r'HEIGHT="(\d+)" WIDTH="14"', dot)]
+    assert sorted(heights) == [8, 8, 26, 26]  # a quarter and three quarters of 34
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_no_image_of_what_is_not_finite(bad):
+    x = gg.Tensor(np.full((1, 4, 4, 1), bad), requires_grad=True, name="x")
+    assert viz.draw(gg.relu(x).sum(), thumbnails=True)._picture.images == {}
+
+
+# Detail, scopes, modules
+
+
+def test_an_overview_has_names_shapes_norms_and_alarms_only():
+    full = viz.draw(small_net(), flow=True).dot
+    short = viz.draw(small_net(), flow=True, detail="overview").dot
+    assert "backward gain" in full
+    assert "backward gain" not in short
+    assert "2×6×6×10" in short
+    assert short.count("‖∂y‖") == full.count("‖∂y‖ ")
+    assert len(short) < 0.75 * len(full)
+
+
+def test_collapsed_scopes_are_single_cards_with_all_their_parameters():
+    rng = np.random.default_rng(0)
+    net = nn.LeNet(rng=rng)
+    loss = gg.cross_entropy(net(np.zeros((1, 28, 28, 1), np.float32)), np.array([0]))
+    view = view_of(loss, ("lenet.features",))
+    card = card_named(view, "features")
+    assert (card.kind, card.scope) == ("fold", "lenet")
+    assert view.weigh([card]) == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 32 + 32
+    assert view.weigh(view.cards) == 80_202
+    slots = sorted(s for c in view.cards for s in c.slots)
+    assert slots == list(range(len(view.graph.vertices)))
+    assert "conv1" not in viz.draw(loss, collapse="lenet.features").dot
+
+
+def test_a_module_is_run_on_a_shape_and_nothing_is_said_of_its_values():
+    net = nn.Sequential(nn.Linear(3, 2, rng=0), nn.ReLU())
+    drawing = viz.draw(net, (5, 3))
+    assert "5×2" in drawing.dot
+    assert "dead" not in drawing.dot
+    assert "dead" in viz.draw(net, np.zeros((5, 3))).dot
+
+
+def test_functions_and_several_inputs():
+    drawing = viz.draw(lambda a, b: a * b + 1.0, np.ones(3), gg.Tensor(np.ones(3), name="bee"))
+    assert repr(drawing) == "Drawing(2 ops)"
+    assert ">a<" in drawing.dot
+    assert ">bee<" in drawing.dot
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"detail": "tiny"}, DomainError, "full"),
+        ({"collapse": "nowhere"}, DomainError, "no scope is called 'nowhere'"),
+        ({"collapse": [3]}, DTypeError, "collapse"),
+        ({"thresholds": 3}, DTypeError, "Thresholds"),
+        ({"budget": "many"}, DTypeError, "budget"),
+    ],
+)
+def test_wrong_options(options, error, words):
+    with pytest.raises(error, match=words):
+        viz.draw(small_net(), **options)
+
+
+def test_what_cannot_be_run():
+    with pytest.raises(DTypeError, match="there is no input"):
+        viz.draw(nn.ReLU())
+    with pytest.raises(DTypeError, match="inputs were given"):
+        viz.draw(small_net(), np.ones(3))
+    with pytest.raises(DTypeError, match="returned int"):
+        viz.draw(lambda x: 3, np.ones(3))
+
+
+# The way back
+
+
+@drawn
+def test_each_op_that_a_gradient_reached_has_a_card_for_the_way_back():
+    loss = small_net()
+    drawing = viz.draw(loss, backward=True)
+    root = ElementTree.fromstring(drawing.svg)
+    ids = [g.get("id").rpartition("-")[2] for g in root.iter(f"{SPACE}g") if g.get("id")]
+    cards = [card.id for card in drawing._view.cards if card.computes]
+    assert sorted(i for i in ids if i[0] == "b") == sorted(f"b{n}" for n in cards)
+    assert sorted(i for i in ids if i[0] == "t" and i[1:].isdigit()) == sorted(
+        f"t{n}" for n in cards
+    )
+
+
+def test_rules_say_to_whom_they_send_how_much():
+    loss = small_net()
+    seen = viz.flow(loss)
+    dot = viz.draw(loss, flow=seen, backward=True).dot
+    assert "vjp_logits → 4 · matmul" in dot
+    assert "vjp_w → w" in dot
+    view = view_of(loss)
+    conv = card_named(view, "0 · conv")
+    from gradgraph.viz.backward import holds, pulls
+
+    sent = {p.to: p.norm for p in pulls(view, conv, seen)}
+    w, b = (v for v in view.graph.vertices if v.op is None and v.shape in ((3, 3, 1, 10), (10,)))
+    assert sent == {"w": seen.norms[w], "b": seen.norms[b]}
+    pool = card_named(view, "2 · max_pool")
+    size, saved = holds(view, pool)
+    assert size == view.graph.vertices[pool.main].data.nbytes == 2 * 3 * 3 * 10 * 8
+    assert saved == view.graph.vertices[pool.main].saved[0].nbytes > 0
+
+
+# What changed
+
+
+def test_a_diff_shows_both_norms_and_their_ratio():
+    before = viz.draw(chain(2, scale=1.0), flow=True, title="large")
+    after = viz.draw(chain(2, scale=0.1), flow=True, title="small")
+    dot = before.diff(after).dot
+    assert "large → small" in dot
+    losses = [chain(2, scale=s) for s in (1.0, 0.1)]
+    norms = [viz.flow(loss).norms[loss.inputs[0]] for loss in losses]  # of the product
+    last = [viz.flow(loss).norms[loss.inputs[0].inputs[0]] for loss in losses]
+    assert norms[0] == norms[1]
+    old, new = map(number, last)
+    assert f"{old} → {new}" in dot
+    assert changed(last[1] / last[0]) in dot
+
+
+def test_a_diff_names_the_ops_that_changed():
+    before, after = (viz.draw(chain(2, act=a), flow=True) for a in (gg.tanh, gg.sigmoid))
+    assert "changed: tanh became sigmoid" in before.diff(after).dot
+    assert "changed" not in before.diff(before).dot
+
+
+def test_a_diff_of_equal_drawings_is_grey():
+    drawing = viz.draw(chain(3), flow=True)
+    dot = drawing.diff(drawing).dot
+    assert theme.RATIOS[3][0] in dot.split("digraph")[1].split("n0 ")[-1]
+    lines = [line for line in dot.splitlines() if " -> " in line and "dir=back" in line]
+    assert lines
+    assert all(theme.RATIOS[3][0] in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("quotient", "step", "words"),
+    [
+        (1.0, 3, "="),
+        (1.4, 3, "× 1.4"),
+        (2.0, 4, "× 2"),
+        (0.5, 2, "÷ 2"),
+        (10.0, 5, "× 10"),
+        (0.1, 1, "÷ 10"),
+        (100.0, 6, "× 100"),
+        (0.01, 0, "÷ 100"),
+        (0.0, 0, "gone"),
+        (math.inf, 6, "× ∞"),
+        (math.nan, 6, "NaN"),
+    ],
+)
+def test_steps_of_a_ratio(quotient, step, words):
+    assert theme.ratio_step(quotient) == step
+    assert changed(quotient) == words
+
+
+def test_what_cannot_be_compared():
+    drawing = viz.draw(chain(2), flow=True)
+    with pytest.raises(GradError, match="has no gradient"):
+        drawing.diff(viz.draw(chain(2)))
+    with pytest.raises(GradError, match=r"has 6 ops and the other 8"):
+        drawing.diff(viz.draw(chain(3), flow=True))
+    with pytest.raises(GradError, match="gives"):
+        drawing.diff(viz.draw(chain(2, width=5), flow=True))
+    with pytest.raises(DTypeError, match="drawing"):
+        drawing.diff("other")
+
+
+# Formats
+
+
+@drawn
+def test_png_has_the_size_of_the_picture(tmp_path):
+    pytest.importorskip("resvg_py", reason="resvg-py is not installed")
+    drawing = viz.draw(small_net(), flow=True)
+    data = drawing.save(tmp_path / "x.png").read_bytes()
+    wide, tall = struct.unpack(">II", data[16:24])
+    root = ElementTree.fromstring(drawing.svg)
+    _, _, w, t = map(float, root.get("viewBox").split())
+    assert (wide, tall) == (raster.SCALE * w, raster.SCALE * t)
+
+
+@drawn
+def test_png_without_a_rasteriser(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "resvg_py", None)
+    with pytest.raises(MissingExtraError, match=r"gradgraph-engine\[png\]"):
+        viz.draw(small_net()).save(tmp_path / "x.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_look_by_default_has_no_flow():
+    view = view_of(small_net())
+    picture = write(view, None, None, Look())
+    assert "‖∂" not in picture.dot
+
+
+# Links between columns
+
+
+@drawn
+@pytest.mark.parametrize("options", [{"flow": True}, {"backward": True}, {}])
+def test_every_link_is_drawn_once_in_columns_too(options):
+    drawing = viz.draw(chain(30), **options)
+    assert len(drawing._picture.parts) > 2
+    root = ElementTree.fromstring(drawing.svg)
+    ids = [e.get("id") for e in root.iter() if e.get("id")]
+    assert len(ids) == len(set(ids))
+    drawn_ids = {i.rpartition("-")[2] for i in ids}
+    links = range(len(drawing._view.links))
+    assert {f"e{i}" for i in links} <= drawn_ids
+    if options:
+        lanes = [i for i in links if f"g{i}" in drawing._picture.words]
+        assert {f"g{i}" for i in lanes} <= drawn_ids
+        assert len(lanes) > 30
+
+
+@drawn
+def test_links_between_columns_join_their_cards():
+    drawing = viz.draw(chain(30), flow=True)
+    root = ElementTree.fromstring(drawing.svg)
+    groups = {g.get("id", "").rpartition("-")[2]: g for g in root.iter(f"{SPACE}g")}
+
+    def box(name):
+        numbers = [
+            tuple(map(float, p.split(",")))
+            for polygon in groups[name].iter(f"{SPACE}polygon")
+            for p in polygon.get("points").split()
+        ]
+        xs, ys = zip(*numbers, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    for crossing in drawing._picture.crossings:
+        (path,) = groups[crossing.id].iter(f"{SPACE}path")
+        numbers = [float(n) for n in re.findall(r"-?\d+\.\d+", path.get("d"))]
+        ends = [tuple(numbers[:2]), tuple(numbers[-2:])]
+        source, target = ends if crossing.lane is None else ends[::-1]
+        left, top, right, bottom = box(crossing.source)
+        assert abs(source[0] - right) < 20
+        assert top - 20 < source[1] < bottom + 20
+        left, top, right, bottom = box(crossing.target)
+        assert abs(target[0] - left) < 20
+        assert top - 20 < target[1] < bottom + 20
+
+
+@drawn
+def test_no_card_lies_on_another():
+    for loss in (chain(30), small_net()):
+        drawing = viz.draw(loss, flow=True, thumbnails=True)
+        root = ElementTree.fromstring(drawing.svg)
+        boxes = []
+        for g in root.iter(f"{SPACE}g"):
+            if g.get("class") == "node":
+                points = [
+                    tuple(map(float, p.split(",")))
+                    for polygon in g.iter(f"{SPACE}polygon")
+                    for p in polygon.get("points").split()
+                ]
+                xs, ys = zip(*points, strict=True)
+                boxes.append((min(xs), min(ys), max(xs), max(ys)))
+        assert len(boxes) == len(drawing._view.cards)
+        for i, a in enumerate(boxes):
+            for b in boxes[i + 1 :]:
+                apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+                assert apart
+
+
+@drawn
+def test_a_link_goes_around_the_card_beside_its_own():
+    from gradgraph.viz.compose import Box, _way
+    from gradgraph.viz.dot import Crossing
+
+    boxes = {
+        "n1": Box(0, 0, 100, 50, 0),
+        "n2": Box(150, 0, 250, 50, 0),  # between n1 and the gap
+        "n3": Box(400, 200, 500, 250, 1),
+    }
+    way = _way(Crossing("e0", "n1", "n3", None), boxes, (20, 30))
+    assert way.out == ((20, 50), (20, 57))
+    assert way.into == ((400, 212),)
+    assert _way(Crossing("e0", "n2", "n3", None), boxes, (20, 30)).out == ((250, 12),)
+
+
+@drawn
+def test_scopes_that_go_on_in_the_next_column_say_so():
+    h = gg.Tensor(0.5, requires_grad=True, name="x")
+    with gg.scope("long"):
+        for _ in range(60):
+            h = gg.sin(h)
+    root = ElementTree.fromstring(viz.draw(h).svg)
+    labels = [g.get("aria-label") for g in root.iter(f"{SPACE}g") if g.get("class") == "cluster"]
+    assert labels[0] == "scope long, 60 FLOP"
+    assert set(labels[1:]) == {"scope long, 60 FLOP, continued"}
+    assert len(labels) > 1
