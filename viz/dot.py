@@ -240,7 +240,7 @@ class _Writer:
         rows = [
             row(
                 cell(text(name, 13, bold=True), align="LEFT", width=self._clear()),
-                cell(text(told, 11, "muted"), align="LEFT"),
+                cell(text(told, 10, "muted"), align="LEFT"),
             )
         ]
         worst = next((a for c in cards for a in self.known[c.id].alarms), "")

@@ -123,7 +123,8 @@ class Drawing:
         from .page import page  # the page is large, and seldom asked for
 
         view, picture, svg = self._drawn
-        return page(view, self._plan.flow, picture, svg)
+        plan = self._plan
+        return page(view, plan.flow, picture, svg, plan.limits, plan.values)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file, whole or not at all.

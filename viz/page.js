@@ -596,7 +596,7 @@ function open(id) {
   panel.hidden = false;
   panel.scrollTop = 0;
   paint();
-  0;
+  reveal(id);
 }
 
 function close() {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
-from hashlib import sha256
 from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +11,7 @@ from . import theme
 from .details import details
 from .dot import Picture
 from .flow import Flow
+from .policy import source
 from .svg import SVG
 from .view import View
 
@@ -63,8 +62,8 @@ def page(
     style = _colours() + here.with_suffix(".css").read_text(encoding="utf-8")
     script = here.with_suffix(".js").read_text(encoding="utf-8")
     policy = (
-        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)};"
-        " base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src {source(style)};"
+        f" script-src {source(script)}; base-uri 'none'; form-action 'none'"
     )
     last = len(told["steps"])
     keys = "".join(f"<dt><kbd>{key}</kbd></dt><dd>{words}</dd>" for key, words in KEYS)
@@ -121,8 +120,3 @@ def _colours() -> str:
         for role in theme.COLOURS
     )
     return f":root{{--family:{theme.FAMILY};{names}}}\n{classes}\n"
-
-
-def _hash(text: str) -> str:
-    """How a content security policy names an inline text."""
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
-from hashlib import sha256
 from html import escape
 
 from .. import theme
+from ..policy import source
 
 _STYLE = """
 :root{color-scheme:light dark;scroll-padding:1rem 1rem 5rem}
@@ -107,8 +106,8 @@ def page(title: str, picture: str, captions: Sequence[tuple[str, str]], step: in
     style = _coloured(_STYLE)
     inner = picture[picture.index("<style>") + len("<style>") : picture.index("</style>")]
     policy = (
-        f"default-src 'none'; style-src {_hash(style)} {_hash(inner)}; script-src {_hash(_SCRIPT)};"
-        " base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src {source(style)} {source(inner)};"
+        f" script-src {source(_SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
     told = "".join(f'<p data-said="{escape(a)}">{escape(b)}</p>' for a, b in captions)
     return (
@@ -135,8 +134,3 @@ def _coloured(style: str) -> str:
         for dark, colour in enumerate(theme.COLOURS[role]):
             style = style.replace(f"{role.upper()}{dark}", colour)
     return style.replace("FAMILY", theme.FAMILY)
-
-
-def _hash(text: str) -> str:
-    """How a content security policy names an inline text."""
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
