@@ -54,6 +54,13 @@ def bad_sine():
     return gg.custom(np.sin, vjp=lambda g, out, x: g * np.sin(x), name="bad sine")
 
 
+def test_the_definition_rounds_too():
+    """ln(eˣ) in the definition of log_softmax rounds to eps of 1, not of x."""
+    x = np.array([[8.04554356e-06], [-4.05558782e-01], [1e-9]])
+    op = gg.Op.registry["log_softmax"](-1)
+    assert check_op(op, x).verdict == "passed"
+
+
 class TestRefusals:
     """Bad input gets a clear message of one sentence and one fix, and is never passed."""
 

@@ -60,7 +60,7 @@ class Amplitude:
         the natural size."""
         graph = unfolded(case)
         if graph is not None:
-            self.result = graph.condition()
+            self.result = graph.rounding()
             self.gradients = graph.pull(np.ones(graph.output.shape)).scales
             self.tangent = graph.push([np.ones(x.shape) for x in case.xs]).scales
         if graph is None or getattr(case, "opaque", False):
