@@ -244,6 +244,7 @@ def draw(args: argparse.Namespace) -> int:
     if args.flow or args.backward:  # a gradient needs values
         rng = np.random.default_rng(0)
         inputs = [np.asarray(rng.normal(size=n)) for n in inputs]
+    made = " on random inputs" if inputs and (args.flow or args.backward) else ""
     if callable(target) and not isinstance(target, Module | Tensor) and not inputs:
         target = _called(target, args.target)
     budget = {} if args.budget is None else {"budget": args.budget}
@@ -255,7 +256,7 @@ def draw(args: argparse.Namespace) -> int:
         detail=args.detail,
         collapse=args.collapse,
         thumbnails=args.thumbnails,
-        title=args.title or args.target.rpartition(":")[2],
+        title=args.title or args.target.rpartition(":")[2] + made,
         **budget,
     )
     print(drawing.save(args.out))

@@ -12,6 +12,7 @@ from .view import View
 SCREEN = 1.6  # width : height that a picture should have
 LOWEST = 800.0  # points of height that need no second column
 MOST = 6  # columns
+HIGHEST = 500  # ranks; more do not fit a screen in any number of columns
 GAP = 42.0  # between two cards of a column
 
 
@@ -41,9 +42,9 @@ def columns(view: View, heights: Mapping[int, float], widths: float) -> dict[int
         rows.setdefault(rank, []).append(id_)
     order = sorted(rows)
     high = [max(heights[i] for i in rows[rank]) + GAP for rank in order]
-    wide = widths * _usual([len(rows[rank]) for rank in order])
-    if sum(high) <= LOWEST:
+    if sum(high) <= LOWEST or len(order) > HIGHEST:
         return dict.fromkeys(ranks, 0)
+    wide = widths * _usual([len(rows[rank]) for rank in order])
     scopes = [view.owner[max(rows[rank], key=lambda i: (len(view.owner[i].scope), i))].scope
               for rank in order]  # fmt: skip
     cost = _costs(view, ranks, order, scopes)
@@ -56,7 +57,10 @@ def columns(view: View, heights: Mapping[int, float], widths: float) -> dict[int
         for k, (start, end) in enumerate(zip((0, *best), (*best, len(order)), strict=True))
         for i in range(start, end)
     }
-    return {id_: column_of_rank[rank] for id_, rank in ranks.items()}
+    found = {id_: column_of_rank[rank] for id_, rank in ranks.items()}
+    if any(found[link.source] > found[link.target] for link in view.links):
+        return dict.fromkeys(ranks, 0)  # a folded card that is left and entered again
+    return found
 
 
 def _ranks(view: View) -> dict[int, int]:

@@ -18,7 +18,7 @@ from .dot import Crossing, Picture
 Point = tuple[float, float]
 
 ROOM, APART = 26.0, 13.0  # points on both sides of a gap's links, and between two links
-STEP, TRIES = 7.0, 8  # how a free way around other cards is looked for
+STEP = 7.0  # points between a link and the card that it goes around
 HEADER, FOOT = 12.0, 11.0  # the middle of a card's header from above, and of its foot from below
 ROUND = 9.0  # radius of a corner
 _NUMBERS = re.compile(r"-?\d+(?:\.\d+)?")
@@ -184,10 +184,9 @@ def _blocked(y: float, others: Sequence[Box]) -> bool:
 
 
 def _free(y: float, step: float, others: Sequence[Box]) -> float:
-    """The nearest height at which nothing is in the way."""
-    for k in range(TRIES):
-        if not _blocked(y + k * step, others):
-            return y + k * step
+    """The nearest height, from y on, at which nothing is in the way."""
+    while wall := next((b for b in others if b.top - 3 < y < b.bottom + 3), None):
+        y = wall.bottom + 3 + STEP if step > 0 else wall.top - 3 - STEP
     return y
 
 

@@ -32,6 +32,7 @@ Point = tuple[float, float]
 
 TALL, SLANT = 170.0, 0.38  # pixels of the largest image; how far its width leans to the right
 GAP, LEFT, TOP = 46.0, 40.0, 96.0
+LEAST = 440.0  # width, for the words below the title
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,8 @@ def _svg(blocks: tuple[Block, ...], title: str) -> str:
             )
         before = block, at, size
         x += room + GAP
-    width, tall = x - GAP + LEFT, base + 100
+    width = max(x - GAP + LEFT, LEAST, 2 * LEFT + 12.0 * len(clean(title, 80)))
+    tall = base + 100
     words = ", then ".join(f"{clean(b.name)} {brief(b.shape)}" for b in blocks)
     heading = escape(clean(title, 80))
     own = "gc" + sha256(f"{heading} {blocks}".encode()).hexdigest()[:8]

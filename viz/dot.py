@@ -290,7 +290,7 @@ class _Writer:
         reached = self._reached() & inside
         for id_ in sorted(reached):
             graph.edge(
-                f"n{id_}:e", f"b{id_}:w", arrowhead="none", color=theme.colour("border"),
+                f"n{id_}", f"b{id_}", arrowhead="none", color=theme.colour("border"),
                 id=f"t{id_}", minlen="0", style="dashed", weight="4",
             )  # fmt: skip
         for i, link in enumerate(self.view.links):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,7 @@ class Drawing:
     def _drawn(self) -> tuple[View, Picture, str]:
         """What is drawn, and the SVG; coarser, if the layout takes too long."""
         plan, view, picture = self._plan, self._view, self._picture
-        budget = plan.budget
+        budget = min(plan.budget, len(view.cards))
         while True:
             try:
                 parts = engines.layouts(picture.parts, plan.engine, plan.timeout)
@@ -167,6 +169,8 @@ class Drawing:
         """
         if not isinstance(other, Drawing):
             raise DTypeError("diff", f"other is {other!r:.60}", "Pass a drawing.")
+        if not isinstance(title, str | None):
+            raise DTypeError("diff", f"title is {title!r:.40}, not a string", "Leave title= out.")
         mine, its = self._plan, other._plan
         if mine.flow is None or its.flow is None:
             which = "this drawing" if mine.flow is None else "the other drawing"
@@ -286,6 +290,8 @@ def draw(
     True
     """
     _check_options(flow, detail, title, budget, timeout, thresholds)
+    if (flow or backward) and any(map(is_shape, inputs)):
+        raise GradError("draw", "a gradient needs data, and an input is a shape", "Pass an array.")
     graph = traced(target, inputs)
     _check_marks(marks or {}, graph)
     with _no_cycles():
@@ -300,7 +306,7 @@ def draw(
                 (),
                 detail,
                 bool(thumbnails),
-                swept is not None or not any(map(is_shape, inputs)),
+                not any(map(is_shape, inputs)),
                 thresholds or theme.Thresholds(),
                 bool(backward),
                 _closed(collapse, graph),
@@ -335,7 +341,8 @@ def _swept(graph: Graph, flow: Flow | bool | None) -> Flow | None:
                 "Pass flow=viz.flow(loss) for the one that you mean.",
             )
         return sweep(heads.pop())
-    if flow and not any(v in flow.norms for v in graph.vertices):
+    made = [v for v in graph.vertices if v.op is not None] or graph.vertices
+    if flow and not any(v in flow.norms for v in made):
         raise GradError(
             "draw", "the flow is that of another graph", "Pass flow=viz.flow(loss) of this one."
         )
@@ -346,8 +353,8 @@ def _check_options(
     flow: Any, detail: Any, title: Any, budget: Any, timeout: Any, thresholds: Any
 ) -> None:
     for name, value in (("budget", budget), ("timeout", timeout)):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise DTypeError("draw", f"{name} is {value!r}, not a number", f"Leave {name}= out.")
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise DTypeError("draw", f"{name} is {value!r:.40}, no number", f"Leave {name}= out.")
     if not isinstance(title, str | None):
         raise DTypeError("draw", f"title is {title!r}, not a string", 'Use title="LeNet".')
     if not isinstance(flow, Flow | bool | None):
@@ -356,7 +363,7 @@ def _check_options(
         raise DTypeError(
             "draw", f"thresholds is {thresholds!r:.60}", "Use viz.Thresholds(vanishing=1e-4)."
         )
-    if detail not in LANES:
+    if not isinstance(detail, str) or detail not in LANES:
         raise DomainError("draw", f"detail is {detail!r:.40}", 'Use "full" or "overview".')
     if budget < 1 or not 0 < timeout < 1e9:
         raise DomainError(
@@ -368,12 +375,14 @@ def _check_options(
 
 def _closed(scopes: Any, graph: Graph) -> tuple[str, ...]:
     """The scopes that are to be collapsed; each must exist."""
-    asked: Sequence[Any] = [scopes] if isinstance(scopes, str) else list(scopes)
+    if not isinstance(scopes, str | list | tuple | set | frozenset):
+        raise DTypeError("draw", f"collapse is {scopes!r:.40}", 'Use collapse=["features"].')
+    asked: Sequence[Any] = [scopes] if isinstance(scopes, str) else sorted(scopes, key=str)
     known = {step.scope for step in graph.steps}
     for scope in asked:
         if not isinstance(scope, str):
             raise DTypeError("draw", f"collapse has {scope!r:.40}", 'Use collapse=["features"].')
-        if not any(s == scope or s.startswith(f"{scope}.") for s in known):
+        if not scope or not any(s == scope or s.startswith(f"{scope}.") for s in known):
             names = ", ".join(sorted(filter(None, known))[:8]) or "none"
             raise DomainError(
                 "draw", f"no scope is called {scope!r:.60}", f"There are these: {names}."

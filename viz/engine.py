@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
+from xml.etree import ElementTree
 
 from gradgraph.errors import GradgraphError, MissingExtraError
 
@@ -81,14 +82,21 @@ def layout(dot: str, engine: str | None = None, timeout: float = TIMEOUT) -> str
         raise EngineTimeout(
             "viz", f"the layout took longer than {timeout:g} s", "Draw with a smaller budget=."
         ) from None
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:
         raise EngineError(
             "viz", f"{program} could not be run ({error})", "Check the path in engine=."
         ) from None
     if done.returncode or b"<svg" not in done.stdout:
         said = done.stderr.decode(errors="replace").strip()[-300:] or "it said nothing"
         raise EngineError("viz", f"{Path(program).name} failed: {said}", "See Drawing.dot.")
-    return done.stdout.decode()
+    try:
+        text = done.stdout.decode()
+        ElementTree.fromstring(text)
+    except (UnicodeDecodeError, ElementTree.ParseError, RecursionError) as error:
+        raise EngineError(
+            "viz", f"{Path(program).name} wrote no SVG ({error})", "See Drawing.dot."
+        ) from None
+    return text
 
 
 def _port() -> str | None:

@@ -16,7 +16,6 @@ from gradgraph.ops.pool import MaxPool
 
 from . import theme
 from .flow import Flow
-from .flow import norm as norm_of
 from .text import clean, count, number
 from .view import Card, Link, View
 
@@ -77,7 +76,8 @@ class Facts:
         inner: the norms of all vertices inside a folded card.
         gain: ‖∂L/∂x‖ / ‖∂L/∂y‖ for the data that it reads.
         arrivals: at a fan-out, what each reader sent back: (reader's title, norm).
-        cancels: at a fan-out, the share of the arriving norms that is lost in their sum.
+        cancels: at a fan-out, how much less their sum is than √Σ‖·‖², which is what
+            contributions in independent directions come to.
         zeros: for a relu.
         slope: mean |∂y/∂x| of an elementwise activation.
         winners: for a max-pool.
@@ -181,13 +181,14 @@ def _facts(
     result = card.main if isinstance(vertices[card.main]._data, tuple) else card.id
     norm = flow.norms.get(vertices[result]) if flow else None
     parameters = _parameters(view, card, flow)
-    back = [n for link in incoming for n in sent(view, link, flow)]
+    data_links = [link for link in incoming if view.owner[link.source].kind != "weight"]
+    back = [n for link in data_links for n in sent(view, link, flow)]
     data = vertices[result]._data
     arrivals = [
         (view.owner[link.target].title, n) for link in outgoing for n in sent(view, link, flow)
     ]
     zeros = _zeros(view, card)
-    alarms = view.words(card)[:MOST_WORDS]
+    alarms = [clean(w, 60) for w in view.words(card)[:MOST_WORDS]]
     alarms += [broken[s] for s in card.slots if s in broken][:1]
     if zeros is not None and zeros.dead > limits.dead * zeros.units:
         alarms.append(f"{zeros.dead:,} of {count(zeros.units, 'unit')} dead in this batch")
@@ -199,7 +200,7 @@ def _facts(
         inner=tuple(n for n in norms if n is not None) if card.kind == "fold" else (),
         gain=back[0] / norm if len(back) == 1 and norm and card.kind == "op" else None,
         arrivals=tuple(arrivals) if len(arrivals) > 1 else (),
-        cancels=_cancelled([n for _, n in arrivals], norm),
+        cancels=None if card.kind == "fold" else _cancelled([n for _, n in arrivals], norm),
         zeros=zeros,
         slope=_slope(view, card) if flow else None,
         winners=_winners(view, card) if flow else None,
@@ -227,7 +228,7 @@ def _gradient_alarms(
         return ["▼ vanishing gradient"]
     if norm >= limits.exploding:
         return ["▲ exploding gradient"]
-    return [f"∂{p.name} is zero" for p in parameters if p.norm == 0]
+    return [f"∂{clean(p.name, 20)} is zero" for p in parameters if p.norm == 0]
 
 
 def _broken(graph: Graph) -> dict[int, str]:
@@ -277,13 +278,13 @@ def _parameters(view: View, card: Card, flow: Flow | None) -> tuple[Parameter, .
 def _parameter(view: View, card: Card, slot: int, flow: Flow | None) -> Parameter:
     vertex = view.graph.vertices[slot]
     norm = flow.norms.get(vertex) if flow else None
-    size = norm_of(vertex._data) if norm is not None else 0.0
+    size = flow.sizes.get(vertex) if flow else None
     share = norm / size if norm is not None and size else None
     return Parameter(_short(view, card, slot), slot, norm, share)
 
 
 def _cancelled(arrivals: list[float], norm: float | None) -> float | None:
-    total = sum(arrivals)
+    total = math.hypot(*arrivals)
     if len(arrivals) < 2 or norm is None or not 0 < total < math.inf:
         return None
     return max(1 - norm / total, 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,12 @@ class Flow:
         norms: for each vertex that a cotangent reached, its norm ‖∂L/∂v‖ (over all elements).
         edges: for each edge, named by its reader and the operand's index, the norm of what this
             edge alone contributed; at a fan-out the contributions add up to the vertex's cotangent.
+        sizes: for each leaf that a cotangent reached, ‖v‖ at that time.
     """
 
     norms: Mapping[Vertex, float]
     edges: Mapping[tuple[Vertex, int], float]
+    sizes: Mapping[Vertex, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Flow({len(self.norms)} vertices, {len(self.edges)} edges)"
@@ -58,6 +60,7 @@ def flow(loss: Vertex, cotangent: Any = None) -> Flow:
     """
     norms: dict[Vertex, float] = {}
     edges: dict[tuple[Vertex, int], float] = {}
+    sizes: dict[Vertex, float] = {}
     order = reach([loss])
     wanted = set(order)
     grads: dict[Vertex, Any] = {loss: _seed(loss, cotangent)}
@@ -68,6 +71,7 @@ def flow(loss: Vertex, cotangent: Any = None) -> Flow:
         g = _complete(g, v._data)
         norms[v] = norm(g)
         if v.op is None:
+            sizes[v] = norm(v._data)
             continue
         if v._seen != sum(x.version for x in v.inputs):
             raise MutationError(
@@ -82,7 +86,7 @@ def flow(loss: Vertex, cotangent: Any = None) -> Flow:
                 c = c if isinstance(v.op, Part) else fit(c, x._data)
                 edges[v, i] = norm(c)
                 grads[x] = _plus(grads.get(x), c)
-    return Flow(norms, edges)
+    return Flow(norms, edges, sizes)
 
 
 def norm(cotangent: Any) -> float:

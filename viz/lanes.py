@@ -111,6 +111,8 @@ def ratio(old: float, new: float) -> float:
         return math.nan
     if old == new:
         return 1.0
+    if math.isinf(old):
+        return math.nan
     return new / old if old else math.inf
 
 
@@ -122,8 +124,8 @@ def changed(quotient: float) -> str:
     """
     if math.isnan(quotient):
         return "NaN"
-    if number(quotient) == "1":
-        return "="
     if quotient == 0:
         return "gone"
+    if "1" in (number(quotient), number(1 / quotient)):
+        return "="
     return f"× {number(quotient)}" if quotient > 1 else f"÷ {number(1 / quotient)}"

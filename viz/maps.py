@@ -23,6 +23,7 @@ from .text import clean, number
 
 MOST = 12  # images in one picture
 CELL, GAP, LEFT, TOP = 144.0, 22.0, 32.0, 124.0
+LEAST = 520.0  # width, for the words below the title
 FOOT, TEXT = 52.0, 24  # below each image: points for its scale and captions; letters in a line
 FINEST = 256  # pixels along the longer side of an image; what is larger is thinned out
 
@@ -231,7 +232,8 @@ def _svg(picture: Maps) -> str:
                 body += _scale(own, panel.ends, x, y + tall + 8, max(wide, CELL))
             else:
                 body.append(text("value", x, y + tall + 18, clean(picture.captions[i], TEXT)))
-    size = (LEFT + len(picture.rows[0]) * step - GAP + LEFT,
+    words = 2 * LEFT + 12.0 * len(clean(picture.title, 60))
+    size = (max(LEFT + len(picture.rows[0]) * step - GAP + LEFT, LEAST, words),
             TOP + len(picture.rows) * (tall + FOOT) + 4)  # fmt: skip
     rules = {
         "image": "image-rendering:pixelated",

@@ -213,6 +213,12 @@ def _scores(op: str, f: Function, images: Any) -> Vertex:
             f"the scores are {show(shape)} for {len(images)} items, not {len(images)}×K",
             "Return one row of scores for each item of the batch.",
         )
+    if not np.isfinite(np.asarray(scores._data)).all():
+        raise DomainError(
+            op,
+            "the scores have a NaN or an infinity",
+            "gradgraph.debug() names the op that made it.",
+        )
     return scores
 
 

@@ -59,7 +59,8 @@ def marks_line(view: View) -> str:
     titles = [card.title for card in view.cards]
     told = []
     for card in view.cards:
-        which = f" ({clean(card.detail, 40)})" if titles.count(card.title) > 1 else ""
+        detail = clean(card.detail, 40)
+        which = f" ({detail})" if detail and titles.count(card.title) > 1 else ""
         told += [f"{_name(card)}{which}: {clean(w, 60)}" for w in view.words(card)]
     return "marked: " + "; ".join([*told[:3], "…"] if len(told) > 3 else told) if told else ""
 
@@ -78,6 +79,10 @@ def gradient_line(view: View, known: Known) -> str:
     if len(path) < 2:
         return ""
     (early, first), (late, last) = path[0], path[-1]
+    if np.isnan(first) or np.isnan(last):
+        return (
+            f"the gradient is {number(last)} at {_name(late)} and {number(first)} at {_name(early)}"
+        )
     verb = "falls" if first < last else "grows" if first > last else "stays"
     if verb == "stays":
         return f"the gradient is {number(first)} at {_name(late)} and at {_name(early)}"

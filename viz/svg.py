@@ -105,6 +105,8 @@ def _paint(element: ElementTree.Element) -> None:
         if element.get("fill") is None:
             classes.append("f-ink")
         element.set("font-family", theme.FAMILY)
+        if (element.text or "").strip(" \u00a0") != element.text:
+            element.set("xml:space", "preserve")
     if classes:
         element.set("class", " ".join(classes))
 

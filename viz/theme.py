@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
+
+from gradgraph.errors import DTypeError
 
 FONT = "Arial"
 FAMILY = "Arial, 'Liberation Sans', Arimo, Helvetica, sans-serif"
@@ -86,6 +89,14 @@ class Thresholds:
     falls: float = 1e-2
     gain: float = 0.3
     dead: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, Real) or not float(value) >= 0:
+                raise DTypeError(
+                    "Thresholds", f"{name} is {value!r:.40}", "Use numbers that are not negative."
+                )
 
 
 def colour(role: str) -> str:

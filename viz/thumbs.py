@@ -121,7 +121,7 @@ def _more(count: int) -> str:
 
 def _thinned(image: Any) -> Any:
     steps = [-(-n // FINEST) for n in image.shape[:2]]
-    return image[:: steps[0], :: steps[1]]
+    return image[:: steps[0], :: steps[1]].astype(float)
 
 
 def _unit(image: Any, low: float, high: float) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradgraph.errors import DTypeError
+from gradgraph.errors import DTypeError, ShapeError
 from gradgraph.graph import Graph
 from gradgraph.mode import capture, enable_grad
 from gradgraph.node import Vertex
@@ -68,6 +68,8 @@ def _leaf(x: Any, name: str) -> Tensor:
     if isinstance(x, Tensor):
         return x
     if is_shape(x):
+        if any(n < 0 for n in x):
+            raise ShapeError("draw", f"{x} is no shape", "Axes have at least 0 elements.")
         x = np.zeros(x, np.float32)
     leaf = asarray(x)
     leaf.name = leaf.name or name

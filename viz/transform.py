@@ -176,7 +176,7 @@ def _with_parameters(view: View, cards: Sequence[Card]) -> list[Card]:
         if not card.computes
         and readers.get(card.main, set()) <= ids
         and card.main in readers
-        and (card.kind == "constant" or is_parameter(card.main, view.graph))
+        and card.kind in ("constant", "weight")
         and not view.is_pinned(card)
     ]
     return [*cards, *own]
