@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+import shutil
 import struct
 import zlib
 from xml.etree import ElementTree
@@ -671,3 +672,27 @@ def test_an_engine_that_writes_nonsense(printed, tmp_path):
     with pytest.raises(viz.EngineError):
         _ = drawing.svg
     assert drawing._repr_svg_() is None
+
+
+@drawn
+@pytest.mark.parametrize("act", [nn.ReLU, nn.Sigmoid])
+def test_the_overview_of_a_lenet_fits_a_screen(act):
+    """1440×900 pixels, of which a point is 4/3."""
+    rng = np.random.default_rng(0)
+    features = nn.Sequential(
+        conv1=nn.Conv(1, 6, 5, padding=2, rng=rng), act1=act(), pool1=nn.MaxPool(2),
+        conv2=nn.Conv(6, 16, 5, rng=rng), act2=act(), pool2=nn.MaxPool(2),
+    )  # fmt: skip
+    classifier = nn.Sequential(
+        flatten=nn.Flatten(), fc1=nn.Linear(400, 120, rng=rng), act3=act(),
+        fc2=nn.Linear(120, 84, rng=rng), act4=act(), fc3=nn.Linear(84, 10, rng=rng),
+    )  # fmt: skip
+    net = nn.Sequential(features=features, classifier=classifier)
+    x = gg.Tensor(rng.normal(size=(4, 28, 28, 1)), name="digits")
+    loss = gg.cross_entropy(net(x), np.arange(4))
+    for program in filter(None, (shutil.which("dot"), engine._port())):
+        drawing = viz.draw(loss, flow=True, detail="overview", engine=program)
+        root = ElementTree.fromstring(drawing.svg)
+        _, _, wide, tall = map(float, root.get("viewBox").split())
+        assert wide * 4 / 3 <= 1440
+        assert tall * 4 / 3 <= 900

@@ -17,7 +17,7 @@ from .text import clean, count, number, spread
 from .thumbs import Strip, strips
 from .view import Card, View
 
-LANES = {"full": (118, 218), "overview": (104, 76)}  # least widths of a card's two columns
+LANES = {"full": (118, 218), "overview": (100, 72)}  # least widths of a card's two columns
 MOST_ROWS = 6
 MOST_CLASSES = 12  # of which a bar is drawn
 TALLEST = 34  # points of a class's bar
@@ -61,16 +61,18 @@ def card_table(view: View, card: Card, facts: Facts, look: Look, back: str = "")
     marked = bool(view.words(card))
     head = theme.colour("alarm") if marked else theme.header(card.style)
     on = "card" if marked else "on-header"
-    detail = card.detail if look.detail == "full" or card.computes else ""
+    small = look.detail == "overview" and not card.computes
+    detail = "" if small else card.detail
+    left, right = (n // 2 if small else n for n in look.lanes)
     rows = [
         row(
             cell(
                 text(card.title or "unnamed", 13, on, bold=True, limit=28),
-                align="LEFT", bgcolor=head, port="x", width=look.lanes[0],
+                align="LEFT", bgcolor=head, port="x", width=left,
             ),
             cell(
                 text(detail, 10, on, limit=34 if look.detail == "full" else 20) + SLACK,
-                align="RIGHT", bgcolor=head, port="dx", width=look.lanes[1],
+                align="RIGHT", bgcolor=head, port="dx", width=right,
             ),
         ),
         *(_body(view, card, facts, look) if look.detail == "full" else ()),

@@ -17,7 +17,7 @@ from .dot import Crossing, Picture
 
 Point = tuple[float, float]
 
-ROOM, APART = 26.0, 13.0  # points on both sides of a gap's links, and between two links
+ROOM, APART = 20.0, 12.0  # points on both sides of a gap's links, and between two links
 STEP = 7.0  # points between a link and the card that it goes around
 HEADER, FOOT = 12.0, 11.0  # the middle of a card's header from above, and of its foot from below
 ROUND = 9.0  # radius of a corner

@@ -136,10 +136,10 @@ def _empty(label: str, look: Look) -> Digraph:
             "label": label,
             "labeljust": "l",
             "labelloc": "t",
-            "nodesep": "0.4",
+            "nodesep": "0.4" if look.detail == "full" else "0.2",
             "pad": "0.25" if label else "0.1",
             "rankdir": "TB",
-            "ranksep": "0.42" if look.detail == "full" else "0.3",
+            "ranksep": "0.42" if look.detail == "full" else "0.26",
         },
         node_attr={"fontname": theme.FONT, "fontsize": "11", "shape": "plain"},
         edge_attr={"fontname": theme.FONT, "arrowsize": "0.6"},
@@ -218,7 +218,7 @@ class _Writer:
                     "id": own,
                     "label": html(self._title(path, cards, again)),
                     "labeljust": "l",
-                    "margin": "14",
+                    "margin": "14" if self.look.detail == "full" else "9",
                     "style": "rounded",
                 },
             )
@@ -236,7 +236,7 @@ class _Writer:
 
     def _title(self, path: str, cards: list[Card], again: bool) -> str:
         name = clean(path.rpartition(".")[2]) or "unnamed"
-        told = "continued" if again else _told(self.view, cards)
+        told = "continued" if again else _told(self.view, cards, self.look.detail == "full")
         rows = [
             row(
                 cell(text(name, 13, bold=True), align="LEFT", width=self._clear()),
@@ -361,8 +361,8 @@ def cluster_of(card: Card) -> str:
     return ".".join(card.scope.split(".")[:DEEPEST])
 
 
-def _told(view: View, cards: list[Card]) -> str:
-    weight, flops = view.weigh(cards), view.flops(cards)
+def _told(view: View, cards: list[Card], whole: bool = True) -> str:
+    weight, flops = view.weigh(cards), view.flops(cards) if whole else 0
     parts = (count(weight, "parameter") if weight else "", f"{metric(flops)}FLOP" if flops else "")
     return ", ".join(filter(None, parts))
 
