@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from operator import attrgetter
 from typing import Any
 
@@ -157,6 +158,11 @@ class Graph:
                 slots[step.output], saved[step.output] = step.op._compute(args)
         results = tuple(np.array(slots[i]) for i in self.outputs)
         return results[0] if len(results) == 1 else results
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """For notebooks: the drawing. Its package is found by name: nothing here depends on it."""
+        drawing = import_module("gradgraph.viz").draw(self)
+        return drawing._repr_mimebundle_()  # type: ignore[no-any-return]
 
     def flops(self) -> int:
         """Floating point operations of one replay (a multiply-add is two)."""

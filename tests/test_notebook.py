@@ -15,6 +15,9 @@ CELLS = (
     "x = gg.Tensor([1.0, -2.0], requires_grad=True, name='x')\n"
     "gg.draw(gg.relu(x).sum(), flow=True)",
     "gg.cuboids(nn.LeNet(rng=0), (1, 28, 28, 1))",
+    "gg.Graph.of(gg.relu(x).sum())",
+    "w = gg.Tensor([0.5, 1.0], requires_grad=True, name='w')\n"
+    "gg.playback(lambda w: (w * 2.0).sum(), w)",
     "from gradgraph.viz import engine\n"
     "def nothing():\n"
     "    raise gg.MissingExtraError('viz', 'there is no engine', 'Install one')\n"
@@ -37,7 +40,7 @@ def outputs(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the kernel and its event loop
 def test_a_notebook_shows_drawings_as_svg(outputs):
-    for cell, words in ((1, "relu"), (2, "conv1")):
+    for cell, words in ((1, "relu"), (2, "conv1"), (3, "relu"), (4, "multiply")):
         (data,) = outputs[cell]
         root = ElementTree.fromstring(data["image/svg+xml"])
         assert words in "".join(root.itertext())
@@ -46,6 +49,6 @@ def test_a_notebook_shows_drawings_as_svg(outputs):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_notebook_without_an_engine_shows_how_to_get_one(outputs):
-    (data,) = outputs[3]
+    (data,) = outputs[5]
     assert "image/svg+xml" not in data
     assert "there is no engine" in data["text/plain"]

@@ -28,12 +28,12 @@ class EngineTimeout(EngineError, TimeoutError):  # noqa: N818
 
 
 def find() -> str:
-    """The path of a layout engine: Graphviz's `dot`, or else the port of it that pip installs.
+    """The path of a layout engine: the port of Graphviz that pip installs, or else its `dot`.
 
     Raises:
         MissingExtraError: if there is none; it says how to get one.
     """
-    found = shutil.which("dot") or _port()
+    found = _port() or shutil.which("dot")
     if found is None:
         raise MissingExtraError(
             "viz",
