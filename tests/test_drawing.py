@@ -696,3 +696,20 @@ def test_the_overview_of_a_lenet_fits_a_screen(act):
         _, _, wide, tall = map(float, root.get("viewBox").split())
         assert wide * 4 / 3 <= 1440
         assert tall * 4 / 3 <= 900
+
+
+def test_a_page_without_an_engine_is_a_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    monkeypatch.setattr(engine, "_port", lambda: None)
+    hostile = "</td><script>alert(1)</script>"
+    loss = small_net()
+    drawing = viz.draw(loss, flow=True, marks={loss: hostile})
+    page = drawing.save(tmp_path / "x.html").read_text(encoding="utf-8")
+    assert page.count("<tr>") == 1 + len(drawing._view.cards)
+    assert "pip install" in page
+    assert "<script" not in page
+    norm = viz.flow(loss).norms[loss.inputs[0]]
+    assert f"<td>{number(norm)}</td>" in page
+    with pytest.raises(MissingExtraError):
+        drawing.save(tmp_path / "x.svg")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.html"]

@@ -13,7 +13,13 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from gradgraph.errors import DomainError, DTypeError, GradError, GradgraphError
+from gradgraph.errors import (
+    DomainError,
+    DTypeError,
+    GradError,
+    GradgraphError,
+    MissingExtraError,
+)
 from gradgraph.graph import Graph
 from gradgraph.node import Vertex
 
@@ -25,6 +31,7 @@ from .files import suffix_of, write_bytes, write_whole
 from .flow import Flow
 from .flow import flow as sweep
 from .lanes import Ratio
+from .listing import listing
 from .svg import finish
 from .text import clean
 from .trace import is_shape, traced
@@ -121,11 +128,21 @@ class Drawing:
     @cached_property
     def html(self) -> str:
         """The picture as one interactive HTML page that needs no network: pan, zoom, search,
-        collapse scopes, click a card for its numbers, step through; raises like `svg`."""
+        collapse scopes, click a card for its numbers, step through.
+
+        Without a layout engine it is a table of the cards, which says how to get one.
+
+        Raises:
+            EngineError: as `svg` does.
+        """
         from .page import page  # the page is large, and seldom asked for
 
-        view, picture, svg = self._drawn
         plan = self._plan
+        try:
+            view, picture, svg = self._drawn
+        except MissingExtraError as error:
+            why = f"There is no picture: {error.problem}. {error.fix}"
+            return listing(self._view, plan.flow, self._picture, why, plan.limits, plan.values)
         return page(view, plan.flow, picture, svg, plan.limits, plan.values)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -139,8 +156,8 @@ class Drawing:
 
         Raises:
             DomainError: if the path ends in anything else.
-            MissingExtraError: if there is no layout engine (but for DOT), or nothing that makes
-                pixels of the picture (for PNG).
+            MissingExtraError: for SVG and PNG, if there is no layout engine; for PNG, if there is
+                nothing that makes pixels of the picture.
         """
         suffix = suffix_of(path, FORMATS, "Drawing.save")
         if suffix == ".png":
