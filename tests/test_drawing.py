@@ -297,6 +297,9 @@ def test_a_module_is_run_on_a_shape_and_nothing_is_said_of_its_values():
     assert "5×2" in drawing.dot
     assert "dead" not in drawing.dot
     assert "dead" in viz.draw(net, np.zeros((5, 3))).dot
+    spec = gg.Spec((5, 3), np.dtype("float32"))
+    assert viz.draw(net, spec).dot == drawing.dot
+    assert repr(viz.cuboids(net, spec)) == repr(viz.cuboids(net, (5, 3)))
 
 
 def test_functions_and_several_inputs():

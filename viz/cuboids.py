@@ -101,7 +101,7 @@ def cuboids(module: Any, x: Any, *, title: str = "Architecture") -> Cuboids:
 
     Args:
         module: a module, or any function of one tensor.
-        x: an input, channels last, with a batch axis; or its shape as a tuple.
+        x: an input, channels last, with a batch axis; or its shape as a tuple, or its `Spec`.
         title: heading of the picture.
 
     Raises:

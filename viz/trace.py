@@ -12,6 +12,7 @@ from gradgraph.errors import DTypeError, ShapeError
 from gradgraph.graph import Graph
 from gradgraph.mode import capture, enable_grad
 from gradgraph.node import Vertex
+from gradgraph.spec import Spec
 from gradgraph.tensor import Tensor, asarray
 
 
@@ -20,7 +21,7 @@ def traced(target: Any, inputs: Sequence[Any]) -> Graph:
 
     Args:
         target: a tensor, several, a graph, or something to call.
-        inputs: arrays, tensors, or shapes (tuples of ints) for which zeros are passed.
+        inputs: arrays, tensors, or shapes (tuples of ints) or specs, for which zeros are passed.
 
     Raises:
         DTypeError: if a module was given without inputs, or tensors with them, or if it returns
@@ -60,14 +61,20 @@ def traced(target: Any, inputs: Sequence[Any]) -> Graph:
 
 
 def is_shape(x: Any) -> bool:
-    """Whether an input is a shape, not data."""
+    """Whether an input is a shape or a spec, not data."""
+    return isinstance(x, Spec) or _is_tuple(x)
+
+
+def _is_tuple(x: Any) -> bool:
     return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
 
 
 def _leaf(x: Any, name: str) -> Tensor:
     if isinstance(x, Tensor):
         return x
-    if is_shape(x):
+    if isinstance(x, Spec):
+        x = np.zeros(x.shape, x.dtype)
+    elif _is_tuple(x):
         if any(n < 0 for n in x):
             raise ShapeError("draw", f"{x} is no shape", "Axes have at least 0 elements.")
         x = np.zeros(x, np.float32)

@@ -20,7 +20,7 @@ from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.pool import WindowMean
 from ..ops.reduce import Reduce
 from ..ops.shape import Pad
-from ..spec import Shape, brief
+from ..spec import Shape, Spec, brief
 from ..tensor import Tensor, asarray
 
 # For each spatial axis: first and last + 1 pixel of the input that the result at 0 sees, and how
@@ -95,7 +95,7 @@ def summary(module: Any, x: Any) -> Summary:
 
     Args:
         module: a module, or any function of one tensor.
-        x: an input, channels last, with a batch axis; or its shape as a tuple.
+        x: an input, channels last, with a batch axis; or its shape as a tuple, or its `Spec`.
 
     Raises:
         DTypeError: if the module does not return a tensor.
@@ -115,8 +115,10 @@ def summary(module: Any, x: Any) -> Summary:
 
 
 def started(module: Any, x: Any) -> Graph:
-    """The graph of one run of a module on an input, or on zeros of a shape."""
+    """The graph of one run of a module on an input, or on zeros of a shape or spec."""
     image = np.zeros(x, np.float32) if isinstance(x, tuple) else x
+    if isinstance(x, Spec):
+        image = np.zeros(x.shape, x.dtype)
     start = image if isinstance(image, Tensor) else asarray(image)
     with enable_grad(), capture():
         out = module(start)
