@@ -716,3 +716,57 @@ def test_a_page_without_an_engine_is_a_table(tmp_path, monkeypatch):
     with pytest.raises(MissingExtraError):
         drawing.save(tmp_path / "x.svg")
     assert [p.name for p in tmp_path.iterdir()] == ["x.html"]
+
+
+# Scopes that are entered again, and weights that everybody reads
+
+
+def unrolled(times):
+    """A recurrent network; its loss."""
+    rng = np.random.default_rng(0)
+    w, u = (
+        gg.Tensor(rng.normal(size=(4, 4)) / 2, requires_grad=True, name=f"cell.{n}") for n in "wu"
+    )
+    h = gg.Tensor(np.zeros((2, 4)), name="h0")
+    for t in range(times):
+        x = gg.Tensor(rng.normal(size=(2, 4)), name=f"x{t}")
+        with gg.scope("cell"):
+            h = gg.tanh(gg.matmul(x, w) + gg.matmul(h, u))
+    return (h * h).sum()
+
+
+def test_a_scope_is_a_frame_for_each_time_that_it_is_entered():
+    view = view_of(unrolled(3))
+    scopes = list(dict.fromkeys(card.scope for card in view.cards if card.scope))
+    assert scopes == ["cell", "cell (2)", "cell (3)"]
+    assert [c.title for c in view_of(unrolled(3), ("cell",)).cards if c.kind == "fold"] == scopes
+    net = nn.Sequential(nn.Linear(3, 3, rng=0), nn.ReLU())
+    x = gg.Tensor(np.ones((2, 3)), requires_grad=True, name="x")
+    twice = view_of((net(x) - net(x * 2.0)).sum())
+    assert {c.scope for c in twice.cards if c.scope} == {"sequential", "sequential (2)"}
+
+
+def test_under_debug_a_scope_stays_one_frame():
+    with gg.debug():
+        loss = unrolled(1)
+    assert {c.scope for c in view_of(loss).cards if c.scope} == {"cell"}
+
+
+def test_weights_of_an_unrolled_network_lose_their_links_and_the_heading_says_so():
+    few, many = unrolled(4), unrolled(20)
+    assert not view_of(few).crowded
+    view = view_of(many)
+    assert {view.graph.names[s] for s in view.crowded} == {"cell.w", "cell.u"}
+    read = {view.owner[link.source].title for link in view.links}
+    assert "cell.w" not in read
+    assert "x3" in read
+    dot = viz.draw(many, flow=True).dot
+    assert "not drawn: the links from cell.w to 20 cards, cell.u to 20 cards" in dot
+    assert "‖∂w‖" in dot
+
+
+@drawn
+def test_an_unrolled_network_has_the_shape_of_a_screen():
+    root = ElementTree.fromstring(viz.draw(unrolled(40), flow=True).svg)
+    _, _, wide, tall = map(float, root.get("viewBox").split())
+    assert 0.7 < wide / tall < 3

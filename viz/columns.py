@@ -12,6 +12,7 @@ from .view import View
 SCREEN = 1.6  # width : height that a picture should have
 LOWEST = 800.0  # points of height that need no second column
 MOST = 6  # columns
+CROSSING = 24  # links between columns that can still be followed
 HIGHEST = 500  # ranks; more do not fit a screen in any number of columns
 GAP = 42.0  # between two cards of a column
 
@@ -58,8 +59,10 @@ def columns(view: View, heights: Mapping[int, float], widths: float) -> dict[int
         for i in range(start, end)
     }
     found = {id_: column_of_rank[rank] for id_, rank in ranks.items()}
-    if any(found[link.source] > found[link.target] for link in view.links):
-        return dict.fromkeys(ranks, 0)  # a folded card that is left and entered again
+    crossing = [link for link in view.links if found[link.source] != found[link.target]]
+    back = any(found[link.source] > found[link.target] for link in crossing)
+    if back or len(crossing) > CROSSING:  # a fold that is entered again; a weight of many readers
+        return dict.fromkeys(ranks, 0)
     return found
 
 

@@ -98,6 +98,7 @@ def write(
             story.facts_line(view, known, "loss" if flow else "result"),
             story.gradient_line(view, known),
             story.folding_line(view),
+            story.sparing_line(view),
             *notes,
         )
         if line

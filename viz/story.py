@@ -101,6 +101,19 @@ def folding_line(view: View) -> str:
     return "folded: " + "; ".join(view.notes) + ". A larger budget= opens them."
 
 
+def sparing_line(view: View) -> str:
+    """What is read by so many cards that its links are not drawn; empty if nothing is."""
+    readers: dict[int, set[int]] = {slot: set() for slot in sorted(view.crowded)}
+    for step in view.graph.steps:
+        for slot in view.crowded.intersection(step.inputs):
+            readers[slot].add(view.owner[step.output].id)
+    told = [
+        f"{_name(view.owner[slot])} to {count(len(ids), 'card')}" for slot, ids in readers.items()
+    ]
+    shown = ", ".join([*told[:3], "…"] if len(told) > 3 else told)
+    return f"not drawn: the links from {shown}" if told else ""
+
+
 def card_words(view: View, card: Card, facts: Facts) -> str:
     """A card, read aloud."""
     parts = [clean(card.title, 80) or "unnamed", clean(card.detail, 80)]

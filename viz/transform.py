@@ -18,14 +18,16 @@ from .text import count
 from .view import Card, View, is_parameter
 
 BUDGET = 150
+CROWD = 12  # readers of a leaf to which links can still be followed
 
 
 def readable(view: View, budget: int = BUDGET, closed: Sequence[str] = ()) -> View:
     """All transforms, in the order in which they help each other; `closed` scopes collapse."""
     for transform in (merge_bias, merge_parts, tuck_parameters):
         view = transform(view)
-    view = place_leaves(name_by_scope(collapse(view, closed)))
-    return fold(view, budget)
+    view = collapse(split_calls(view), closed)
+    view = fold(place_leaves(name_by_scope(view)), budget)
+    return spare_links(view)
 
 
 def merge_bias(view: View) -> View:
@@ -98,6 +100,46 @@ def tuck_parameters(view: View) -> View:
     return view.with_cards(new)
 
 
+def split_calls(view: View) -> View:
+    """A scope that is left and entered again is another one each time: `cell`, `cell (2)`, …
+
+    >>> import gradgraph as gg
+    >>> y = gg.Tensor(1.0, requires_grad=True, name="x")
+    >>> for _ in range(2):
+    ...     with gg.scope("cell"):
+    ...         y = gg.sin(gg.cos(y))
+    ...     y = y * 2.0
+    >>> view = split_calls(View.of(gg.Graph.of(y)))
+    >>> [card.scope for card in view.cards if card.computes]
+    ['cell', 'cell', '', 'cell (2)', 'cell (2)', '']
+    """
+    last: dict[str, int] = {}
+    modes: dict[str, object] = {}
+    calls: Counter[str] = Counter()
+    new = []
+    for i, card in enumerate(card for card in view.cards if card.computes):
+        path = ""
+        parts = [part for part in card.scope.split(".") if part]
+        for depth, part in enumerate(parts, 1):
+            key = f"{path}.{part}" if path else part
+            mode = _opened(view, card) if depth == len(parts) else None
+            again = mode is not None and modes.setdefault(key, mode) is not mode
+            calls[key] += again or last.get(key) != i - 1
+            last[key] = i
+            if mode is not None:
+                modes[key] = mode
+            path = f"{key} ({calls[key]})" if calls[key] > 1 else key
+        if path != card.scope:
+            new.append(replace(card, scope=path))
+    return view.with_cards(new)
+
+
+def _opened(view: View, card: Card) -> object:
+    """What is the same for all ops of one `with gg.scope`; None where that cannot be told."""
+    vertex = view.graph.vertices[card.main]
+    return None if vertex.origin or vertex.line else vertex._mode
+
+
 def name_by_scope(view: View) -> View:
     """A scope that holds a single card is no cluster: the card takes its name."""
     held = Counter(p for card in view.cards if card.computes for p in paths(card.scope))
@@ -126,6 +168,18 @@ def place_leaves(view: View) -> View:
     )
 
 
+def spare_links(view: View) -> View:
+    """Leaves that very many cards read, like the weights of an unrolled network, keep their card
+    and lose their links; the heading says so."""
+    readers: dict[int, set[int]] = {}
+    for link in view.links:
+        for slot in link.slots:
+            if slot not in view.steps and view.owner[slot].kind in ("weight", "input"):
+                readers.setdefault(slot, set()).add(link.target)
+    crowded = frozenset(slot for slot, ids in readers.items() if len(ids) > CROWD)
+    return replace(view, crowded=crowded)
+
+
 def fold(view: View, budget: int = BUDGET) -> View:
     """At most `budget` cards: the deepest scopes collapse first, then rows of cards fold.
 
@@ -151,16 +205,26 @@ def fold(view: View, budget: int = BUDGET) -> View:
 
 
 def collapse(view: View, scopes: Sequence[str]) -> View:
-    """The view in which each of these scopes is one card (or several around pinned ones)."""
+    """The view in which each of these scopes is one card for each time that it is entered (or
+    several around pinned ones)."""
     for scope in scopes:
-        inside = [c for c in view.cards if f"{c.scope}.".startswith(f"{scope}.") and c.computes]
-        parent, _, last = scope.rpartition(".")
+        calls: dict[str, list[Card]] = {}
+        for card in view.cards:
+            if card.computes and f"{_entered(view, card)}.".startswith(f"{scope}."):
+                calls.setdefault(".".join(card.scope.split(".")[: _depth(scope)]), []).append(card)
         new = []
-        for part in _between(view, inside):
-            kept = _with_parameters(view, part)
-            new.append(_folded(view, kept, last, _content(view, part), parent))
+        for path, inside in calls.items():
+            parent, _, last = path.rpartition(".")
+            for part in _between(view, inside):
+                kept = _with_parameters(view, part)
+                new.append(_folded(view, kept, last, _content(view, part), parent))
         view = view.with_cards(new)
     return view
+
+
+def _entered(view: View, card: Card) -> str:
+    """The scope of a card as the user named it."""
+    return ".".join(part for part in view.steps[card.main].scope.split(".") if part)
 
 
 def _with_parameters(view: View, cards: Sequence[Card]) -> list[Card]:

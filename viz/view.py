@@ -71,6 +71,7 @@ class View:
         notes: what was folded, in words.
         marks: a few words about some slots.
         pinned: the slots whose cards stay as they are: neither merged nor folded.
+        crowded: leaves that so many cards read that no link is drawn from them.
     """
 
     graph: Graph
@@ -78,6 +79,7 @@ class View:
     notes: tuple[str, ...] = ()
     marks: Mapping[int, str] = field(default_factory=dict)
     pinned: frozenset[int] = frozenset()
+    crowded: frozenset[int] = frozenset()
 
     @staticmethod
     def of(graph: Graph, marks: Mapping[Vertex, str] | None = None) -> View:
@@ -134,7 +136,7 @@ class View:
             target = owner[step.output]
             for i, slot in enumerate(step.inputs):
                 source = owner[slot]
-                if source is not target:
+                if source is not target and slot not in self.crowded:
                     key: tuple[int, ...] = (source.id, target.id)
                     if "fold" not in (source.kind, target.kind):
                         key = (*key, step.output, i)
