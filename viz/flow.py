@@ -16,6 +16,8 @@ from gradgraph.op import Part
 from gradgraph.spec import show
 from gradgraph.sweep import fit, reach
 
+SAFE = (1e-280, 1e280)  # sums of squares that no float rounded to zero or to infinity
+
 
 @dataclass(frozen=True, slots=True)
 class Flow:
@@ -92,7 +94,8 @@ def flow(loss: Vertex, cotangent: Any = None) -> Flow:
 def norm(cotangent: Any) -> float:
     """The Euclidean norm over all elements of an array, or of a tuple of arrays.
 
-    It is scaled first: the square of 1e-170 is zero, and such a gradient has vanished, not died.
+    Where squares leave the range of floats it is scaled first: the square of 1e-170 is zero, and
+    such a gradient has vanished, not died.
 
     >>> norm(np.array([3e-200, 4e-200]))
     5e-200
@@ -100,6 +103,9 @@ def norm(cotangent: Any) -> float:
     if isinstance(cotangent, tuple):
         return math.hypot(*(norm(part) for part in cotangent))
     values = np.asarray(cotangent, dtype=float).ravel()
+    squares = float(np.dot(values, values))
+    if SAFE[0] < squares < SAFE[1]:
+        return math.sqrt(squares)
     most = float(np.abs(values).max(initial=0.0))
     if most == 0 or not math.isfinite(most):
         return most

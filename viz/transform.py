@@ -131,7 +131,7 @@ def split_calls(view: View) -> View:
             path = f"{key} ({calls[key]})" if calls[key] > 1 else key
         if path != card.scope:
             new.append(replace(card, scope=path))
-    return view.with_cards(new)
+    return view.with_cards(new) if new else view
 
 
 def _opened(view: View, card: Card) -> object:
@@ -335,6 +335,8 @@ def _fold_stretches(view: View, budget: int) -> View:
 
 def _between(view: View, cards: Sequence[Card]) -> list[list[Card]]:
     """The stretches of cards between the pinned ones: folded, they stay before and after those."""
+    if not view.pinned:
+        return [list(cards)] if cards else []
     return [list(part) for pinned, part in groupby(cards, key=view.is_pinned) if not pinned]
 
 

@@ -112,6 +112,8 @@ class View:
 
     def with_cards(self, new: Sequence[Card], note: str = "") -> View:
         """The view in which these cards replace all cards whose slots they stand for."""
+        if not new and not note:
+            return self
         taken = {slot for card in new for slot in card.slots}
         kept = [card for card in self.cards if card.id not in taken]
         cards = sorted([*kept, *new], key=lambda card: card.id)
@@ -142,8 +144,7 @@ class View:
                         key = (*key, step.output, i)
                     found.setdefault(key, []).append((slot, (step.output, i)))
         return tuple(
-            Link(key[0], key[1], tuple(s for s, _ in reads), tuple(use for _, use in reads))
-            for key, reads in found.items()
+            Link(key[0], key[1], *zip(*reads, strict=True)) for key, reads in found.items()
         )
 
     def words(self, card: Card) -> list[str]:
