@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import errno
 import math
+import os
 import re
 import shutil
 import struct
 import zlib
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -770,3 +773,68 @@ def test_an_unrolled_network_has_the_shape_of_a_screen():
     root = ElementTree.fromstring(viz.draw(unrolled(40), flow=True).svg)
     _, _, wide, tall = map(float, root.get("viewBox").split())
     assert 0.7 < wide / tall < 3
+
+
+# Bad input
+
+
+@drawn
+@pytest.mark.parametrize("suffix", [".svg", ".html", ".dot"])
+def test_a_full_disk_leaves_the_old_file_and_no_part(suffix, tmp_path, monkeypatch):
+    path = tmp_path / f"x{suffix}"
+    path.write_text("old")
+    drawing = viz.draw(small_net(), flow=True)
+
+    def full(self, data):
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        drawing.save(path)
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@drawn
+def test_a_tensor_without_history_is_one_card():
+    root = ElementTree.fromstring(viz.draw(gg.Tensor([1.0, 2.0], name="alone")).svg)
+    (card,) = [g for g in root.iter(f"{SPACE}g") if g.get("class") == "node"]
+    assert card.get("aria-label").startswith("alone, input, 2")
+    with pytest.raises(GradError, match="requires grad"):
+        viz.draw(gg.Tensor(1.0), flow=True)
+
+
+@drawn
+def test_tensors_without_elements():
+    x = gg.Tensor(np.zeros((0, 4, 4, 1)), requires_grad=True, name="x")
+    loss = gg.relu(gg.max_pool(x, 2)).sum()
+    drawing = viz.draw(loss, flow=True, thumbnails=True, backward=True)
+    ElementTree.fromstring(drawing.svg)
+    assert "0×2×2×1" in drawing.dot
+    assert "NaN" not in drawing.dot
+
+
+@drawn
+def test_gradients_that_are_not_numbers():
+    x = gg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        loss = (gg.sin(x) * math.nan).sum()
+        drawing = viz.draw(loss, flow=True)
+    ElementTree.fromstring(drawing.svg)
+    assert "gradient is not finite" in drawing.dot
+    assert "‖∂‖ NaN" in drawing.dot
+
+
+@drawn
+def test_a_name_of_ten_thousand_characters():
+    name = "name" * 2500
+    with gg.scope(name):
+        w = gg.Tensor(np.ones((2, 2)), requires_grad=True, name=f"{name}.w")
+        y = gg.relu(gg.Tensor(np.ones((2, 2)), name=name) @ w)
+    y.name = name
+    drawing = viz.draw(y.sum(), flow=True, title=name, marks={y: name})
+    ElementTree.fromstring(drawing.svg)
+    assert len(drawing.svg) < 60_000
