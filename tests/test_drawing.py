@@ -289,6 +289,8 @@ def test_collapsed_scopes_are_single_cards_with_all_their_parameters():
     assert (card.kind, card.scope) == ("fold", "lenet")
     assert view.weigh([card]) == 5 * 5 * 16 + 16 + 5 * 5 * 16 * 32 + 32
     assert view.weigh(view.cards) == 80_202
+    nested = view_of(loss, ("lenet", "lenet.features"))
+    assert [c.title for c in nested.cards if c.kind == "fold"] == ["lenet"]
     slots = sorted(s for c in view.cards for s in c.slots)
     assert slots == list(range(len(view.graph.vertices)))
     assert "conv1" not in viz.draw(loss, collapse="lenet.features").dot
@@ -302,6 +304,7 @@ def test_a_module_is_run_on_a_shape_and_nothing_is_said_of_its_values():
     assert "dead" in viz.draw(net, np.zeros((5, 3))).dot
     spec = gg.Spec((5, 3), np.dtype("float32"))
     assert viz.draw(net, spec).dot == drawing.dot
+    assert viz.draw(net, (np.int64(5), np.int64(3))).dot == drawing.dot
     assert repr(viz.cuboids(net, spec)) == repr(viz.cuboids(net, (5, 3)))
 
 
@@ -607,9 +610,12 @@ def test_collapsing_keeps_the_data_outside():
 def test_the_gain_is_that_of_the_data():
     w = gg.Tensor(np.ones((2, 2)), requires_grad=True, name="net.w")
     a, c = (gg.Tensor(np.ones((3, 2)), name=n) for n in "ac")
-    view = view_of((a @ w + c @ w).sum())
-    found = facts.gather(view, viz.flow((a @ w + c @ w).sum()))
-    assert all(f.gain is None for i, f in found.items() if view.owner[i].title == "matmul")
+    loss = (a @ w + c @ w).sum()
+    view = view_of(loss)
+    found = facts.gather(view, viz.flow(loss))
+    products = [f for i, f in found.items() if view.owner[i].title == "matmul"]
+    assert [f.norm for f in products] == [math.sqrt(6), math.sqrt(6)]
+    assert [f.gain for f in products] == [None, None]
 
 
 def test_a_gradient_needs_data():
@@ -760,6 +766,10 @@ def test_weights_of_an_unrolled_network_lose_their_links_and_the_heading_says_so
     assert not view_of(few).crowded
     view = view_of(many)
     assert {view.graph.names[s] for s in view.crowded} == {"cell.w", "cell.u"}
+    g = x = gg.Tensor([1.0], requires_grad=True, name="x")
+    for _ in range(20):
+        g = gg.tanh(g * x)
+    assert known(g.sum())["multiply"].gain is None  # x is no weight: its links stay
     read = {view.owner[link.source].title for link in view.links}
     assert "cell.w" not in read
     assert "x3" in read

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,9 @@ def is_shape(x: Any) -> bool:
 
 
 def _is_tuple(x: Any) -> bool:
-    return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
+    return isinstance(x, tuple) and all(
+        isinstance(n, Integral) and not isinstance(n, bool) for n in x
+    )
 
 
 def _leaf(x: Any, name: str) -> Tensor:

@@ -169,12 +169,12 @@ def place_leaves(view: View) -> View:
 
 
 def spare_links(view: View) -> View:
-    """Leaves that very many cards read, like the weights of an unrolled network, keep their card
+    """Weights that very many cards read, like those of an unrolled network, keep their card
     and lose their links; the heading says so."""
     readers: dict[int, set[int]] = {}
     for link in view.links:
         for slot in link.slots:
-            if slot not in view.steps and view.owner[slot].kind in ("weight", "input"):
+            if view.owner[slot].kind == "weight":
                 readers.setdefault(slot, set()).add(link.target)
     crowded = frozenset(slot for slot, ids in readers.items() if len(ids) > CROWD)
     return replace(view, crowded=crowded)
@@ -210,7 +210,8 @@ def collapse(view: View, scopes: Sequence[str]) -> View:
     for scope in scopes:
         calls: dict[str, list[Card]] = {}
         for card in view.cards:
-            if card.computes and f"{_entered(view, card)}.".startswith(f"{scope}."):
+            deep = _depth(card.scope) >= _depth(scope)  # else a collapsed scope around it has it
+            if card.computes and deep and f"{_entered(view, card)}.".startswith(f"{scope}."):
                 calls.setdefault(".".join(card.scope.split(".")[: _depth(scope)]), []).append(card)
         new = []
         for path, inside in calls.items():
