@@ -2,11 +2,11 @@
 
     python benchmarks/pictures.py [--rounds 5] [--only lenet ...]
 
-"cold" is from the first line of a fresh process, imports included, to the file written; "flow" is
-the reverse sweep alone, "drawn" what follows it; "cpu" is what the process and the layout engine
-computed in all, which a busy machine changes less; MB is the most memory that the process held.
-Every process has another PYTHONHASHSEED; "same" says whether all wrote the same bytes. Numbers are
-medians.
+"cold" is from the first line of a fresh process, imports and the network included, to the file
+written; "flow" is the reverse sweep alone, "drawn" what follows it; "cpu" is what the process and
+the layout engine computed in all, which a busy machine changes less; MB is the most memory that the
+process held. Every process has another PYTHONHASHSEED; "same" says whether all wrote the same
+bytes. Numbers are medians.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def ladder() -> Any:
 
 
 def tangle() -> Any:
-    """Each op reads the one before and one of the thousand before that."""
+    """Each op reads the one before and one of the last thousand, which may be the same."""
     import numpy as np
 
     import gradgraph as gg

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,11 @@ def _draw_arguments(parser: argparse.ArgumentParser) -> None:
         "--shape", action="append", default=[], metavar="1x28x28x1",
         help="shape of the next input of a module or function",
     )  # fmt: skip
-    parser.add_argument("--flow", action="store_true", help="draw the gradient's flow too")
+    parser.add_argument(
+        "--flow",
+        action="store_true",
+        help="draw the gradient's flow too; the target gives one number then, such as a loss",
+    )
     parser.add_argument("--backward", action="store_true", help="draw the way back beside it")
     parser.add_argument("--thumbnails", action="store_true", help="small images in the cards")
     parser.add_argument("--detail", choices=("full", "overview"), default="full")
@@ -241,16 +246,17 @@ def draw(args: argparse.Namespace) -> int:
     inputs: list[Any] = [shape(text) for text in args.shape]
     if isinstance(target, type):
         target = _called(target, args.target)
-    if args.flow or args.backward:  # a gradient needs values
+    made = ""
+    if inputs and (args.flow or args.backward):  # a gradient needs values
         rng = np.random.default_rng(0)
-        inputs = [np.asarray(rng.normal(size=n)) for n in inputs]
-    made = " on random inputs" if inputs and (args.flow or args.backward) else ""
+        inputs = [np.asarray(_called(partial(rng.normal, size=n), "--shape")) for n in inputs]
+        made = " on random inputs"
     if callable(target) and not isinstance(target, Module | Tensor) and not inputs:
         target = _called(target, args.target)
     budget = {} if args.budget is None else {"budget": args.budget}
-    drawing = viz.draw(
-        target,
-        *inputs,
+    drawing = _called(
+        partial(viz.draw, target, *inputs),
+        args.target,
         flow=args.flow,
         backward=args.backward,
         detail=args.detail,
@@ -263,16 +269,16 @@ def draw(args: argparse.Namespace) -> int:
     return 0
 
 
-def _called(function: Any, name: str) -> Any:
+def _called(function: Any, name: str, **options: Any) -> Any:
     try:
-        return function()
-    except GradgraphError:
+        return function(**options)
+    except (GradgraphError, OSError):
         raise
     except (Exception, SystemExit) as error:
         raise DomainError(
             repr(name),
-            f"calling it without arguments fails with {type(error).__name__}: {error}",
-            "Name a module, or a function that takes nothing and returns what is to be drawn.",
+            f"calling it fails with {type(error).__name__}: {error}",
+            "Give a --shape for each input, and none to a function that takes none.",
         ) from error
 
 

@@ -159,7 +159,9 @@ def test_samples_that_have_no_statistics():
     assert sample(3)["numbers"] == [["3"]]
 
 
-@pytest.mark.parametrize(("many", "seed", "norm"), [(True, [1.0, 3.0], "3.16"), (False, 3, "3")])
+@pytest.mark.parametrize(
+    ("many", "seed", "norm"), [(True, [1.0, 3.0], "3.16"), (False, 3, "3"), (False, -1, "1")]
+)
 def test_a_flow_from_another_cotangent_has_norms_only(many, seed, norm):
     x = gg.Tensor([1.0, 2.0] if many else 1.0, requires_grad=True, name="x")
     y = gg.sin(x)

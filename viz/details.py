@@ -119,7 +119,7 @@ def _gradients(view: View, flow: Flow) -> dict[int, Any]:
     slot_of = {view.graph.vertices[slot]: slot for slot in wanted}
     read = {x for v, _ in flow.edges for x in v.inputs}
     heads = [v for v in flow.norms if v not in read]
-    if len(heads) != 1 or np.size(heads[0]._data) != 1:
+    if not flow.from_one or len(heads) != 1 or np.size(heads[0]._data) != 1:
         return {}
     found = {}
     for vertex, cotangent in _swept(heads[0]):

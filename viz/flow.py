@@ -28,11 +28,13 @@ class Flow:
         edges: for each edge, named by its reader and the operand's index, the norm of what this
             edge alone contributed; at a fan-out the contributions add up to the vertex's cotangent.
         sizes: for each leaf that a cotangent reached, ‖v‖ at that time.
+        from_one: whether the sweep started from ones, as `backward()` does.
     """
 
     norms: Mapping[Vertex, float]
     edges: Mapping[tuple[Vertex, int], float]
     sizes: Mapping[Vertex, float] = field(default_factory=dict)
+    from_one: bool = True
 
     def __repr__(self) -> str:
         return f"Flow({len(self.norms)} vertices, {len(self.edges)} edges)"
@@ -65,7 +67,8 @@ def flow(loss: Vertex, cotangent: Any = None) -> Flow:
     sizes: dict[Vertex, float] = {}
     order = reach([loss])
     wanted = set(order)
-    grads: dict[Vertex, Any] = {loss: _seed(loss, cotangent)}
+    seed = _seed(loss, cotangent)
+    grads: dict[Vertex, Any] = {loss: seed}
     for v in reversed(order):
         g = grads.pop(v, None)
         if g is None:
@@ -88,7 +91,7 @@ def flow(loss: Vertex, cotangent: Any = None) -> Flow:
                 c = c if isinstance(v.op, Part) else fit(c, x._data)
                 edges[v, i] = norm(c)
                 grads[x] = _plus(grads.get(x), c)
-    return Flow(norms, edges, sizes)
+    return Flow(norms, edges, sizes, bool((seed == 1).all()))
 
 
 def norm(cotangent: Any) -> float:
