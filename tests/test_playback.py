@@ -749,3 +749,34 @@ def test_hostile_names_do_not_run(open_page):
     wanted = "rgb({}, {}, {})".format(*(int(dark[i : i + 2], 16) for i in (1, 3, 5)))
     fill = "getComputedStyle(document.querySelector('rect.paper')).fill"
     assert page.evaluate(fill) == wanted
+
+
+# Operands that are on no card, or that are the same
+
+
+@pytest.mark.parametrize(
+    ("f", "law"),
+    [
+        (lambda x: gg.conv(x, np.full((1, 1, 1), 2.0)).sum(), "every product x·2 passes"),
+        (lambda x: gg.conv(x, x.reshape(3, 1, 1), padding=1).sum(), ""),
+    ],
+)
+def test_a_convolution_whose_filter_has_no_card(f, law):
+    x = np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1)
+    play = gg.playback(f, x)
+    assert any(step.law.startswith(law) for step in play.steps if step.phase == "backward")
+    assert "∂2" not in play.frame(-1)
+
+
+def test_a_tensor_that_is_read_twice_is_named_twice():
+    play = gg.playback(lambda x: (x @ x).sum(), np.eye(2))
+    assert any("every product x·x passes" in step.law for step in play.steps)
+
+
+def test_an_op_with_too_many_names_says_so():
+    play = gg.playback(lambda x: gg.softmax(x)[0], np.linspace(0.0, 1.0, 400))
+    (step,) = [s for s in play.steps if s.phase == "forward" and "softmax" in s.title]
+    assert not step.equations
+    assert "too many products to write an equation" in step.notes
+    few = gg.playback(lambda x: gg.softmax(x)[0], np.linspace(0.0, 1.0, 4))
+    assert any(s.equations for s in few.steps if s.phase == "forward" and "softmax" in s.title)

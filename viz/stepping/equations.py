@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from gradgraph.ops.reduce import Max, Sum
 
 from .symbols import Term, constant, greatest, is_short, lift, named, product, ratio, short
 
+MOST_NAMES = 50_000  # in all results of an op whose equations are written
 LONG_SLOPE = 60  # characters; of a longer one only the number is written
 _ROUNDING = {2: 5e-2, 4: 1e-3, 8: 1e-6}  # by the bytes of a dtype
 
@@ -58,6 +60,10 @@ class Equation:
         return " ".join(self.parts)
 
 
+class TooLongError(Exception):
+    """The results of an op have too many names in them to write equations."""
+
+
 class Local:
     """An op at work: what each of its results is, and the equations that follow from it.
 
@@ -68,6 +74,7 @@ class Local:
 
     Raises:
         ShapeError: if the definition gives more or fewer results.
+        TooLongError: if there are more than `MOST_NAMES` names in all of them.
         Also what the definition raises on terms.
 
     >>> x, w = named("x", 2.0), named("w", -1.5)
@@ -91,8 +98,13 @@ class Local:
                 "Compare `reference` with `forward`.",
             )
         self.readers: dict[str, list[int]] = {}  # the results that depend on each name
+        room = MOST_NAMES
         for j, term in enumerate(self.shown):
-            for leaf in dict.fromkeys(leaf.name for leaf in term.leaves()):
+            found = [leaf.name for leaf in islice(term.leaves(), room + 1)]
+            room -= len(found)
+            if room < 0:
+                raise TooLongError
+            for leaf in dict.fromkeys(found):
                 self.readers.setdefault(leaf, []).append(j)
 
     def greatest(self, j: int) -> list[str]:

@@ -50,7 +50,7 @@ def forward(op: Op, operands: Sequence[str], result: str) -> str:
     >>> forward(RELU, ["z"], "a"), forward(TANH, ["z"], "a")
     ('aᵢ = max(zᵢ, 0)', 'tanh x')
     """
-    if isinstance(op, Conv) and _plain(op):
+    if isinstance(op, Conv) and _plain(op, operands):
         y, x, w = result, *operands
         return f"{y}ᵢ = Σⱼ {w}ⱼ·{x}[{_place(op)}], with zeros outside of {x}"
     if op.name in _LAWS:
@@ -66,14 +66,15 @@ def backward(op: Op, operands: Sequence[str], result: str, loss: str) -> str:
     >>> backward(RELU, ["z"], "a", "L"), backward(TANH, ["z"], "a", "L")
     ('∂L/∂zᵢ = ∂L/∂aᵢ if zᵢ > 0, else 0', '∂L/∂zᵢ = ∂L/∂aᵢ · ∂aᵢ/∂zᵢ')
     """
-    if isinstance(op, Conv) and _plain(op):
+    if isinstance(op, Conv) and _plain(op, operands):
         y, x, w = result, *operands
         return f"∂{loss}/∂{w}ⱼ = Σᵢ ∂{loss}/∂{y}ᵢ · {x}[{_place(op)}]"
     if op.name in _LAWS:
         return _fill(_LAWS[op.name][1], operands, result, loss)
-    if len(operands) == 1 and op.diagonal:
-        return f"∂{loss}/∂{operands[0]}ᵢ = ∂{loss}/∂{result}ᵢ · ∂{result}ᵢ/∂{operands[0]}ᵢ"
-    x = operands[0] if len(operands) == 1 else "·"
+    known = list(dict.fromkeys(filter(_is_symbol, operands)))
+    if len(known) == 1 and op.diagonal:
+        return f"∂{loss}/∂{known[0]}ᵢ = ∂{loss}/∂{result}ᵢ · ∂{result}ᵢ/∂{known[0]}ᵢ"
+    x = known[0] if len(known) == 1 else "·"
     return f"∂{loss}/∂{x} = Σ ∂{loss}/∂{result} · ∂{result}/∂{x}, along every path"
 
 
@@ -82,8 +83,14 @@ def _fill(law: str, operands: Sequence[str], result: str, loss: str) -> str:
     return law.format(x=x, w=w, y=result, L=loss)
 
 
-def _plain(op: Conv) -> bool:
-    return len(op.stride) == 1 and op.groups == 1
+def _plain(op: Conv, operands: Sequence[str]) -> bool:
+    """Whether the op is a signal's, with a filter that has a name."""
+    return len(op.stride) == 1 and op.groups == 1 and _is_symbol(operands[1])
+
+
+def _is_symbol(operand: str) -> bool:
+    """Whether an operand is a symbol, not a number."""
+    return operand[:1].isalpha()
 
 
 def _place(op: Conv) -> str:

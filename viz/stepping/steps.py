@@ -19,8 +19,8 @@ from ..text import clean
 from . import laws
 from .cells import Card, Numbers, called, cards, numbers
 from .choices import WORDS, choices, listed
-from .equations import Equation, Local
-from .symbols import named
+from .equations import Equation, Local, TooLongError
+from .symbols import named, short
 
 FEW = 6  # up to so many numbers each get their equation; of more, one that tells most
 MOST_PRODUCTS = 20_000  # of an op whose equations are written
@@ -128,7 +128,7 @@ def _forward(made: _Recorder, index: int) -> None:
     op = card.op
     assert op is not None
     local = made.locals[index] = _local(made, index)
-    operands = [made.cards[i].symbol for i in card.reads]
+    operands = _operands(made, index)
     equations: list[Equation] = []
     notes: list[str] = []
     if isinstance(local, Local):
@@ -175,8 +175,20 @@ def _local(made: _Recorder, index: int) -> Local | str:
     args = [_terms(made, slot, d) for slot, d in zip(read, data, strict=True)]
     try:
         return Local(op, args, [card.cell(p) for p in range(len(card.values))])
+    except TooLongError:
+        return "too many products to write an equation"
     except Exception:  # a definition that somebody else wrote may do anything
         return f"the definition of {called(op)} cannot be written in symbols"
+
+
+def _operands(made: _Recorder, index: int) -> list[str]:
+    """What the op of a card reads, in its order: symbols, and numbers that are on no card."""
+    return [
+        made.cards[made.owner[slot]].symbol
+        if slot in made.owner
+        else short(float(np.asarray(made.graph.vertices[slot]._data).reshape(-1)[0]))
+        for slot in _step_of(made.graph, made.cards[index].slots[0]).inputs
+    ]
 
 
 def _step_of(graph: Graph, slot: int) -> Made:
@@ -299,7 +311,7 @@ def _backward(
             phase="backward",
             card=index,
             title=f"backward through {clean(called(op), 24)}",
-            law=laws.backward(op, [made.cards[i].symbol for i in card.reads], card.symbol, loss),
+            law=laws.backward(op, _operands(made, index), card.symbol, loss),
             equations=tuple(equations),
             notes=(*notes, *_blocked(made, index), *_wrong(op, equations)),
             fills=tuple(arrived),
