@@ -111,7 +111,7 @@ def run(folder: Path, examples: int, shard: int, of: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{shard}-of-{of}.jsonl"
     done = {line["task"] for line in _lines(path)}
-    asked = ("git", "rev-parse", "--short", "HEAD")
+    asked = ("git", "describe", "--always", "--dirty", "--exclude=*")
     commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     with path.open("a") as file:
         for name, work in list(tasks(examples))[shard - 1 :: of]:
@@ -164,7 +164,7 @@ def table(folder: Path) -> str:
         ("mutants that compute the same", str(sum(len(m["equivalent"]) for m in mechanical))),
         ("blame names the wrong vertex first", f"{first} of {programs} random programs"),
         ("right vertices that blame suspects", str(others)),
-        ("processor time", f"{sum(line['seconds'] for line in lines) / 60:.0f} min"),
+        ("time of all shards together", f"{sum(line['seconds'] for line in lines) / 60:.0f} min"),
     ]
     each = max((line["examples"] for line in ops), default=0)
     text = [

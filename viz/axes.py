@@ -101,7 +101,9 @@ class Log:
         """Places and words: some of the decades, and the floor."""
         room = max(int(self.tall(height) // 17), 1)
         step = -(-(self.high - self.low) // room)
-        found = [(self.y(10.0**k, height), power(k)) for k in range(self.high, self.low - 1, -step)]
+        decade = self.tall(height) / (self.high - self.low)
+        decades = range(self.high, self.low - 1, -step)
+        found = [((self.high - k) * decade, power(k)) for k in decades]
         if not self.floor:
             return found
         return [*(tick for tick in found if height - tick[0] > FLOOR + 1), (height, self.floor)]

@@ -167,7 +167,8 @@ class Drawing:
 
     def diff(self, other: Drawing, title: str | None = None) -> Drawing:
         """How the gradient of another drawing differs: its picture, edges coloured by the ratio of
-        the norms there to the norms here; the feet of the cards say both.
+        the norms there to the norms here; the feet of the cards say
+        both. Detail, collapsed scopes and budget are those of this drawing.
 
         Args:
             other: a drawing with `flow` of a graph wired alike, after a change of initialisation,
@@ -200,8 +201,10 @@ class Drawing:
         )
         notes = ("changed: " + ", ".join(changed),) if changed else ()
         name = title or f"{clean(mine.title or 'before')} → {clean(its.title or 'after')}"
-        shown = replace(its, before=before, title=name, notes=notes, back=False)
-        return Drawing(replace(shown, detail=mine.detail, closed=mine.closed, budget=mine.budget))
+        looks = {"detail": mine.detail, "closed": mine.closed, "budget": mine.budget}
+        return Drawing(
+            replace(its, before=before, title=name, notes=notes, back=False, **looks)  # type: ignore[arg-type]
+        )
 
     def _repr_svg_(self) -> str | None:
         """For notebooks that ask for SVG alone; None without an engine."""
@@ -221,10 +224,11 @@ class Drawing:
 
 def _alike(a: Graph, b: Graph) -> list[str]:
     """The ops that differ between two graphs that are wired alike."""
-    if len(a.steps) != len(b.steps):
+    if (len(a.steps), len(a.vertices)) != (len(b.steps), len(b.vertices)):
         raise GradError(
             "diff",
-            f"this graph has {len(a.steps):,} ops and the other {len(b.steps):,}",
+            f"this graph has {len(a.steps):,} ops and the other {len(b.steps):,}"
+            f" ({len(a.vertices):,} tensors and {len(b.vertices):,})",
             "Compare two runs of the same network.",
         )
     changed = []
@@ -382,6 +386,8 @@ def _check_options(
         )
     if not isinstance(detail, str) or detail not in LANES:
         raise DomainError("draw", f"detail is {detail!r:.40}", 'Use "full" or "overview".')
+    if budget != int(budget):
+        raise DomainError("draw", f"budget is {budget}, not whole", f"Use budget={BUDGET}.")
     if budget < 1 or not 0 < timeout < 1e9:
         raise DomainError(
             "draw",

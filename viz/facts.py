@@ -103,9 +103,11 @@ def gather(
 ) -> dict[int, Facts]:
     """The facts of each card, by its id; alarms according to the thresholds.
 
-    Without `values` the data mean nothing, and nothing is said of them.
+    Without `values` the data mean nothing, and nothing is said of them but the marks.
     """
     limits = limits or theme.Thresholds()
+    if not values:
+        return {c.id: Facts(_parameters(view, c, None), alarms=_marks(view, c)) for c in view.cards}
     incoming: dict[int, list[Link]] = {}
     outgoing: dict[int, list[Link]] = {}
     for link in view.links:
@@ -114,8 +116,6 @@ def gather(
     broken = _broken(view.graph)
     scalars = all(not isinstance(s, tuple) and s.shape == () for s in view.graph.specs)
     empty: list[Link] = []
-    if not values:
-        return {card.id: Facts(_parameters(view, card, None)) for card in view.cards}
     known = {
         card.id: _facts(
             view,
@@ -188,7 +188,7 @@ def _facts(
         (view.owner[link.target].title, n) for link in outgoing for n in sent(view, link, flow)
     ]
     zeros = _zeros(view, card)
-    alarms = [clean(w, 60) for w in view.words(card)[:MOST_WORDS]]
+    alarms = [*_marks(view, card)]
     alarms += [broken[s] for s in card.slots if s in broken][:1]
     if zeros is not None and zeros.dead > limits.dead * zeros.units:
         alarms.append(f"{zeros.dead:,} of {count(zeros.units, 'unit')} dead in this batch")
@@ -269,6 +269,10 @@ def _zeros(view: View, card: Card) -> Zeros | None:
     off = out == 0
     dead = off.reshape(-1, out.shape[-1]).all(axis=0)
     return Zeros(float(off.mean()), int(dead.sum()), int(dead.size))
+
+
+def _marks(view: View, card: Card) -> tuple[str, ...]:
+    return tuple(clean(w, 60) for w in view.words(card)[:MOST_WORDS])
 
 
 def _parameters(view: View, card: Card, flow: Flow | None) -> tuple[Parameter, ...]:

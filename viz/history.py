@@ -121,7 +121,8 @@ class History:
         Raises:
             DTypeError: if the loss is no tensor.
             ShapeError: if it is not one number.
-            GradError: if it does not depend on the module, or no gradient was computed.
+            GradError: if it does not depend on the module, or no parameter has a gradient. Whether
+                the gradients are those of this loss is not checked.
             MutationError: if the weights have been changed since.
         """
         order = self._checked(loss) if self._calls % self.every == 0 else []

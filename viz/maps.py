@@ -120,7 +120,7 @@ def maps(
         )
     if not found:
         raise DomainError("maps", "there is no map", 'Pass {"saliency": saliency(net, x)}.')
-    if not all(isinstance(t, str) for t in (title, *captions)):
+    if isinstance(captions, str) or not all(isinstance(t, str) for t in (title, *captions)):
         raise DTypeError("maps", "a title or a caption is no string", "Use str(label).")
     if captions and len(captions) != len(images):
         raise ShapeError(

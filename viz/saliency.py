@@ -287,7 +287,12 @@ def _starts(n: int, size: int, stride: int) -> list[int]:
 def _colour(image: Array, fill: Any) -> Array:
     if fill is None:
         return np.asarray(image.mean(axis=tuple(range(image.ndim - 1))))
-    colour = np.asarray(fill, dtype=image.dtype)
+    given = np.asarray(fill)
+    if given.dtype.kind not in "iuf":
+        raise DTypeError(
+            "occlusion", f"fill is {fill!r:.40}, not numbers", "Use fill=0, or leave it out."
+        )
+    colour = given.astype(image.dtype)
     if colour.shape not in ((), (1,), image.shape[-1:]):
         raise ShapeError(
             "occlusion",

@@ -75,7 +75,7 @@ class Case:
 
     @property
     def result(self) -> Array:
-        """The result at the point itself; computed once."""
+        """The result at the point itself; computed once, and not to be changed."""
         if self._result is None:
             self._result = np.array(self.value(self.xs))
         return self._result
@@ -199,6 +199,7 @@ class Traced(Case):
 
     @property
     def result(self) -> Array:
+        """The result at the point itself, of the one trace."""
         return joined(self.trace()[1])
 
     @contextmanager

@@ -267,7 +267,7 @@ class Term:
         if isinstance(other, np.ndarray):
             return NotImplemented
         other = lift(other)
-        if _is(other, 1) or _is(self, 0):
+        if _is(other, 1) or (_is(self, 0) and other.value != 0):
             return self
         return Term("/", self.value / other.value, (self, other))
 
