@@ -382,3 +382,12 @@ def test_nothing_was_recorded(tmp_path):
         history.save(tmp_path / "a.svg")
     assert list(tmp_path.iterdir()) == []
     assert repr(history) == "History(1 layer, 0 steps)"
+
+
+def test_an_axis_up_to_the_largest_float():
+    from gradgraph.viz.axes import Log
+
+    axis = Log.of([1e-3, 1.5e308])
+    places = [place for place, _ in axis.ticks(100.0)]
+    assert places == sorted(places)
+    assert all(0 <= place <= 100 for place in places)

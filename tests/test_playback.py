@@ -780,3 +780,11 @@ def test_an_op_with_too_many_names_says_so():
     assert "too many products to write an equation" in step.notes
     few = gg.playback(lambda x: gg.softmax(x)[0], np.linspace(0.0, 1.0, 4))
     assert any(s.equations for s in few.steps if s.phase == "forward" and "softmax" in s.title)
+
+
+def test_nan_is_not_told_as_blocked():
+    with np.errstate(all="ignore"):
+        play = gg.playback(lambda x: gg.relu(x).sum(), np.array([np.nan, 1.0, -1.0]))
+    (step,) = [s for s in play.steps if s.phase == "forward" and "relu" in s.title]
+    assert "blocked (grey): x₂ is not above 0" in step.notes
+    assert "NaN passes on, with slope 0: x₀" in step.notes

@@ -591,3 +591,13 @@ def test_blocks_of_unusual_networks(f, shape, names):
     assert [b.name for b in drawing.blocks] == names
     assert all(b.then == () for b in drawing.blocks[1:])
     assert "<svg" in drawing.svg
+
+
+def test_the_squared_loss_of_a_plain_number():
+    for reduction, loss in (("sum", gg.squared_loss), ("mean", gg.mse_loss)):
+        x = gg.Tensor(1.0, requires_grad=True)
+        loss(2.0, x).backward()
+        assert x.grad.item() == -2.0, reduction
+        y = gg.Tensor(1.0, requires_grad=True)
+        loss(y, 2.0).backward()
+        assert y.grad.item() == -2.0, reduction

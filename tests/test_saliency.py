@@ -338,3 +338,17 @@ def test_what_cannot_be_drawn():
         maps(x, {"a": m}, captions=["a", "b"])
     with pytest.raises(gg.DTypeError, match=r"Use str\(label\)"):
         maps(x, {"a": m}, captions=[3])
+
+
+def test_images_near_the_largest_float():
+    picture = maps(np.array([[-1e308], [1e308]]).reshape(1, 2, 1, 1), {"m": np.ones((1, 2, 1))})
+    shown = picture.rows[0][0].pixels
+    assert [int(v) for v in shown[:, 0, 0]] == [0, 255]
+
+
+def test_a_fill_or_captions_that_are_none():
+    x = np.ones((1, 2, 2, 1))
+    with pytest.raises(gg.DTypeError, match="fill"):
+        occlusion(lambda x: x.reshape(len(x), 4), x, unit=0, fill="mean")
+    with pytest.raises(gg.DTypeError, match="captions"):
+        maps(np.ones((2, 2, 2, 1)), {"m": np.ones((2, 2, 2))}, captions="ab")

@@ -201,10 +201,17 @@ class Drawing:
         )
         notes = ("changed: " + ", ".join(changed),) if changed else ()
         name = title or f"{clean(mine.title or 'before')} → {clean(its.title or 'after')}"
-        looks = {"detail": mine.detail, "closed": mine.closed, "budget": mine.budget}
-        return Drawing(
-            replace(its, before=before, title=name, notes=notes, back=False, **looks)  # type: ignore[arg-type]
+        shown = replace(
+            its,
+            before=before,
+            title=name,
+            notes=notes,
+            back=False,
+            detail=mine.detail,
+            closed=mine.closed,
+            budget=mine.budget,
         )
+        return Drawing(shown)
 
     def _repr_svg_(self) -> str | None:
         """For notebooks that ask for SVG alone; None without an engine."""

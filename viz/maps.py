@@ -189,7 +189,7 @@ def _shown(image: Array) -> Pixels:
     steps = [-(-n // FINEST) for n in image.shape[:2]]
     image = image[:: steps[0], :: steps[1]]
     if image.dtype != np.uint8:
-        image = image.astype(float)
+        image = image / (float(np.abs(image.astype(float)).max()) or 1.0)  # no overflow below
         low, high = image.min(), image.max()
         image = 255 * (image - low) / ((high - low) or 1.0)
     return _pixels(np.broadcast_to(image, (*image.shape[:2], 3)))

@@ -63,10 +63,12 @@ class SquaredError(_Loss):
         return self._reduce(np.square(np.subtract(guess, actual, dtype=dtype)))
 
     def vjp_guess(self, g: Any, out: Any, guess: Any, actual: Any) -> Any:
-        return self._each(g, guess.size) * (2 * (guess - actual))
+        slope = 2 * (guess - actual)  # either may be a plain number
+        return self._each(g, slope.size) * slope
 
     def vjp_actual(self, g: Any, out: Any, guess: Any, actual: Any) -> Any:
-        return self._each(g, guess.size) * (2 * (actual - guess))
+        slope = 2 * (actual - guess)
+        return self._each(g, slope.size) * slope
 
     def jvp_guess(self, t: Any, out: Any, guess: Any, actual: Any) -> Any:
         return self._reduce(t * (2 * (guess - actual)))

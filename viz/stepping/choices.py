@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from gradgraph.op import Op
@@ -10,7 +11,14 @@ from gradgraph.ops.elementwise import Relu
 from .cells import Card
 from .equations import Local
 
-WORDS = ("nothing is blocked", "blocked", "at exactly 0", "winners", "a tie")  # notes begin so
+WORDS = (
+    "nothing is blocked",
+    "blocked",
+    "at exactly 0",
+    "winners",
+    "a tie",
+    "NaN passes",
+)  # notes begin so
 _LONGEST = 6  # of a list in words
 
 Marks = dict[tuple[int, int], str]
@@ -36,20 +44,25 @@ def choices(op: Op, sources: Mapping[int, Card], local: Local) -> tuple[Marks, l
 
 def _blocked(op: Relu, sources: Mapping[int, Card]) -> tuple[Marks, list[str]]:
     marks: Marks = {}
-    names, zeros = [], []
+    names, zeros, odd = [], [], []
     for i, card in sources.items():
         shown = set(card.cells())
         for place, value in enumerate(card.values):
-            if not value > 0:
+            if math.isnan(value):
+                odd.append(card.cell(place))
+            elif not value > 0:
                 names.append(card.cell(place))
                 zeros += [card.cell(place)] if value == 0 else []
                 if place in shown:
                     marks[i, place] = "blocked"
+    strange = [f"NaN passes on, with slope 0: {listed(odd)}"] if odd else []
     if not names:
-        return {}, ["nothing is blocked: all are above 0"]
+        return {}, strange or ["nothing is blocked: all are above 0"]
     verb = "is" if len(names) == 1 else "are"
-    told = [f"blocked (grey): {listed(names)} {verb} not above 0"]
-    return marks, told + ([f"at exactly 0 ({listed(zeros)}): {op.kinks[0].takes}"] if zeros else [])
+    told = [f"blocked (grey): {listed(names)} {verb} not above 0", *strange]
+    if zeros:
+        told.append(f"at exactly 0 ({listed(zeros)}): {op.kinks[0].takes}")
+    return marks, told
 
 
 def _winners(op: Op, sources: Mapping[int, Card], local: Local) -> tuple[Marks, list[str]]:
