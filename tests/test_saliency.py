@@ -350,5 +350,5 @@ def test_a_fill_or_captions_that_are_none():
     x = np.ones((1, 2, 2, 1))
     with pytest.raises(gg.DTypeError, match="fill"):
         occlusion(lambda x: x.reshape(len(x), 4), x, unit=0, fill="mean")
-    with pytest.raises(gg.DTypeError, match="captions"):
+    with pytest.raises(gg.DTypeError, match="a caption is no string"):
         maps(np.ones((2, 2, 2, 1)), {"m": np.ones((2, 2, 2))}, captions="ab")
