@@ -114,7 +114,7 @@ def cuboids(module: Any, x: Any, *, title: str = "Architecture") -> Cuboids:
     """
     if not isinstance(title, str):
         raise DTypeError("cuboids", f"title is {title!r}, not a string", 'Use title="LeNet".')
-    return Cuboids(tuple(_blocks(started(module, x))), title)
+    return Cuboids(tuple(_blocks(started(module, x, "cuboids"))), title)
 
 
 def _blocks(graph: Graph) -> Iterator[Block]:

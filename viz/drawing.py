@@ -21,6 +21,7 @@ from gradgraph.errors import (
     MissingExtraError,
 )
 from gradgraph.graph import Graph
+from gradgraph.nn.inputs import is_shape
 from gradgraph.node import Vertex
 
 from . import engine as engines
@@ -34,7 +35,7 @@ from .lanes import Ratio
 from .listing import listing
 from .svg import finish
 from .text import clean
-from .trace import is_shape, traced
+from .trace import traced
 from .transform import BUDGET, readable
 from .view import View
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
-import numpy as np
-
-from gradgraph.errors import DTypeError, ShapeError
+from gradgraph.errors import DTypeError
 from gradgraph.graph import Graph
 from gradgraph.mode import capture, enable_grad
+from gradgraph.nn.inputs import given
 from gradgraph.node import Vertex
-from gradgraph.spec import Spec
-from gradgraph.tensor import Tensor, asarray
+from gradgraph.tensor import Tensor
 
 
 def traced(target: Any, inputs: Sequence[Any]) -> Graph:
@@ -61,28 +58,10 @@ def traced(target: Any, inputs: Sequence[Any]) -> Graph:
     return Graph.of(out)
 
 
-def is_shape(x: Any) -> bool:
-    """Whether an input is a shape or a spec, not data."""
-    return isinstance(x, Spec) or _is_tuple(x)
-
-
-def _is_tuple(x: Any) -> bool:
-    return isinstance(x, tuple) and all(
-        isinstance(n, Integral) and not isinstance(n, bool) for n in x
-    )
-
-
 def _leaf(x: Any, name: str) -> Tensor:
-    if isinstance(x, Tensor):
-        return x
-    if isinstance(x, Spec):
-        x = np.zeros(x.shape, x.dtype)
-    elif _is_tuple(x):
-        if any(n < 0 for n in x):
-            raise ShapeError("draw", f"{x} is no shape", "Axes have at least 0 elements.")
-        x = np.zeros(x, np.float32)
-    leaf = asarray(x)
-    leaf.name = leaf.name or name
+    leaf = given(x, "draw")
+    if leaf is not x:
+        leaf.name = leaf.name or name
     return leaf
 
 

@@ -20,8 +20,9 @@ from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.pool import WindowMean
 from ..ops.reduce import Reduce
 from ..ops.shape import Pad
-from ..spec import Shape, Spec, brief
-from ..tensor import Tensor, asarray
+from ..spec import Shape, brief
+from ..tensor import Tensor
+from .inputs import given
 
 # For each spatial axis: first and last + 1 pixel of the input that the result at 0 sees, and how
 # many pixels of the input lie between neighbouring results.
@@ -114,17 +115,15 @@ def summary(module: Any, x: Any) -> Summary:
     return Summary(tuple(_rows(graph)), sum(learned.values()))
 
 
-def started(module: Any, x: Any) -> Graph:
-    """The graph of one run of a module on an input, or on zeros of a shape or spec."""
-    image = np.zeros(x, np.float32) if isinstance(x, tuple) else x
-    if isinstance(x, Spec):
-        image = np.zeros(x.shape, x.dtype)
-    start = image if isinstance(image, Tensor) else asarray(image)
+def started(module: Any, x: Any, where: str = "summary") -> Graph:
+    """The graph of one run of a module on an input, or on zeros of a shape or spec; `where` is the
+    function that errors name."""
+    start = given(x, where)
     with enable_grad(), capture():
         out = module(start)
     if not isinstance(out, Vertex):
         raise DTypeError(
-            "summary",
+            where,
             f"the module returned {type(out).__name__}, not a tensor",
             "Pass a module or a function that returns one tensor.",
         )
