@@ -17,7 +17,7 @@ HIGHEST = 500  # ranks; more do not fit a screen in any number of columns
 GAP = 42.0  # between two cards of a column
 
 
-def columns(view: View, heights: Mapping[int, float], widths: float) -> dict[int, int]:
+def columns(view: View, heights: Mapping[int, float], width: float) -> dict[int, int]:
     """The column of each card, by its id: all 0 where one column is enough.
 
     Ranks (the longest way from the start) stay together; cuts fall between scopes where they can,
@@ -25,8 +25,8 @@ def columns(view: View, heights: Mapping[int, float], widths: float) -> dict[int
 
     Args:
         view: the cards.
-        heights: of each card, by its id.
-        widths: of a card.
+        heights: of each card, by its id, in points.
+        width: of a card, in points.
 
     >>> import gradgraph as gg
     >>> y = x = gg.Tensor(1.0, requires_grad=True, name="x")
@@ -45,7 +45,7 @@ def columns(view: View, heights: Mapping[int, float], widths: float) -> dict[int
     high = [max(heights[i] for i in rows[rank]) + GAP for rank in order]
     if sum(high) <= LOWEST or len(order) > HIGHEST:
         return dict.fromkeys(ranks, 0)
-    wide = widths * _usual([len(rows[rank]) for rank in order])
+    wide = width * _usual([len(rows[rank]) for rank in order])
     scopes = [view.owner[max(rows[rank], key=lambda i: (len(view.owner[i].scope), i))].scope
               for rank in order]  # fmt: skip
     cost = _costs(view, ranks, order, scopes)

@@ -21,6 +21,7 @@ ROOM, APART = 20.0, 12.0  # points on both sides of a gap's links, and between t
 STEP = 7.0  # points between a link and the card that it goes around
 HEADER, FOOT = 12.0, 11.0  # the middle of a card's header from above, and of its foot from below
 ROUND = 9.0  # radius of a corner
+_KEPT = {"node", "edge", "cluster"}
 _NUMBERS = re.compile(r"-?\d+(?:\.\d+)?")
 
 
@@ -93,9 +94,6 @@ def together(parts: Sequence[ElementTree.Element], picture: Picture) -> ElementT
     if paper is not None:
         paper.set("points", f"0,0 {total:.0f},0 {total:.0f},{tall:.0f} 0,{tall:.0f} 0,0")
     return root
-
-
-_KEPT = {"node", "edge", "cluster"}
 
 
 def _size(part: ElementTree.Element) -> Point:

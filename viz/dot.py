@@ -362,8 +362,8 @@ def cluster_of(card: Card) -> str:
     return ".".join(card.scope.split(".")[:DEEPEST])
 
 
-def _told(view: View, cards: list[Card], whole: bool = True) -> str:
-    weight, flops = view.weigh(cards), view.flops(cards) if whole else 0
+def _told(view: View, cards: list[Card], with_flops: bool = True) -> str:
+    weight, flops = view.weigh(cards), view.flops(cards) if with_flops else 0
     parts = (count(weight, "parameter") if weight else "", f"{metric(flops)}FLOP" if flops else "")
     return ", ".join(filter(None, parts))
 

@@ -173,7 +173,7 @@ def _facts(
     incoming: list[Link],
     outgoing: list[Link],
     broken: dict[int, str],
-    shown: bool,
+    scalars: bool,
     limits: theme.Thresholds,
 ) -> Facts:
     vertices = view.graph.vertices
@@ -204,7 +204,9 @@ def _facts(
         zeros=zeros,
         slope=_slope(view, card) if flow else None,
         winners=_winners(view, card) if flow else None,
-        value=float(data.reshape(-1)[0]) if _is_number(data) and (shown or not outgoing) else None,
+        value=float(data.reshape(-1)[0])
+        if _is_number(data) and (scalars or not outgoing)
+        else None,
         alarms=tuple(alarms),
     )
 

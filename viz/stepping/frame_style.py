@@ -21,7 +21,7 @@ def sheet(own: str) -> str:
             ".card": f"fill:{c('card')}",
             ".panel": f"fill:{c('card')};stroke:{c('ramp5')}",
             ".now,.told": f"stroke:{c('ramp5')}",
-            "rect.v,rect.new": f"fill:{c('card')};stroke:{c('border')}",
+            "rect.v": f"fill:{c('card')};stroke:{c('border')}",
             "rect.empty": f"stroke:{c('border')}",
             "rect.new": f"fill:{c('foot')};stroke:{c('ink')}",
             "rect.blocked": f"fill:{c('foot')};stroke:{c('border')}",

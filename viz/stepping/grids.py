@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from math import prod
 from typing import Any
 
@@ -47,7 +48,7 @@ def grids(shape: tuple[int, ...], filters: bool = False) -> tuple[Grid, ...]:
     places = places.transpose(outer + plane)
     at_most = 8 if places.size <= MOST else 4
     found = []
-    for at in list(np.ndindex(places.shape[: len(outer)]))[:at_most]:
+    for at in islice(np.ndindex(places.shape[: len(outer)]), at_most):
         words = [f"{kept[axis][1] or 'slice'} {i}" for axis, i in zip(outer, at, strict=True)]
         found.append(Grid(" · ".join(words), _rows(places[at], prod(places.shape[: len(outer)]))))
     return tuple(found)
