@@ -108,6 +108,14 @@ class Draw:
         """Values from 0.3 to 2."""
         return np.asarray(self.rng.uniform(0.3, 2.0, size=shape))
 
+    def unit(self, shape: Shape) -> Array:
+        """Values from -0.9 to 0.9."""
+        return np.asarray(self.rng.uniform(-0.9, 0.9, size=shape))
+
+    def above_one(self, shape: Shape) -> Array:
+        """Values from 1.2 to 3."""
+        return np.asarray(self.rng.uniform(1.2, 3.0, size=shape))
+
     def distinct(self, shape: Shape) -> Array:
         """Values that are at least 0.1 apart and 0.05 away from zero: no ties, no kinks."""
         size = int(np.prod(shape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Lock
+from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -607,27 +608,22 @@ _COMPARISONS = {
 }
 _UFUNCS: dict[Any, Any] = {}
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+_OTHERWISE = {"put", "norm"}  # names that mean something else in numpy
 
 
 def _numpy_functions() -> None:
-    """numpy's functions that record an op: those that an Op names, and those of its signature."""
+    """numpy's functions that record an op: those of the same name, and those that an Op names."""
+    for name in ops.__all__:
+        for module in (np, np.linalg):
+            theirs, mine = getattr(module, name, None), getattr(ops, name)
+            if isinstance(theirs, np.ufunc):
+                _UFUNCS[theirs] = mine
+            elif isinstance(mine, FunctionType) and callable(theirs) and name not in _OTHERWISE:
+                folds = "keepdims" in mine.__code__.co_varnames
+                _FUNCTIONS[theirs] = _reduction(name) if folds else mine
     for op in Op.registry.values():
         if isinstance(op.ufunc, np.ufunc) and hasattr(ops, op.name):
             _UFUNCS[op.ufunc] = getattr(ops, op.name)
-    for name in ("sum", "mean", "max"):
-        _FUNCTIONS[getattr(np, name)] = _reduction(name)
-    for name in [
-        "reshape",
-        "transpose",
-        "swapaxes",
-        "moveaxis",
-        "broadcast_to",
-        "concatenate",
-        "stack",
-    ]:
-        _FUNCTIONS[getattr(np, name)] = getattr(ops, name)
-    _FUNCTIONS[np.where] = ops.where
-    _FUNCTIONS[np.pad] = ops.pad
     for shape_only in (np.shape, np.ndim, np.size):
         _FUNCTIONS[shape_only] = _on_values(shape_only)
     for constant in (np.zeros_like, np.ones_like):

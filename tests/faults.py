@@ -12,6 +12,9 @@ from __future__ import annotations
 from gradgraph.testing.mutants import Fault
 
 ELEMENTWISE = "gradgraph.ops.elementwise:"
+ACTIVATION = "gradgraph.ops.activation:"
+EXPONENTIAL = "gradgraph.ops.exponential:"
+TRIGONOMETRY = "gradgraph.ops.trigonometry:"
 LINALG = "gradgraph.ops.linalg:"
 REDUCE = "gradgraph.ops.reduce:"
 SHAPE = "gradgraph.ops.shape:"
@@ -100,55 +103,55 @@ _ELEMENTWISE = (
     ),
     Fault(
         "exp: x instead of the result",
-        ELEMENTWISE + "Exp.vjp_x",
+        EXPONENTIAL + "Exp.vjp_x",
         "g * out",
         "g * x",
     ),
     Fault(
         "exp: only the second derivative is wrong, for the result is read as an array",
-        ELEMENTWISE + "Exp.vjp_x",
+        EXPONENTIAL + "Exp.vjp_x",
         "g * out",
         'g * getattr(out, "_data", out)',
     ),
     Fault(
         "log: divided by the result",
-        ELEMENTWISE + "Log.vjp_x",
+        EXPONENTIAL + "Log.vjp_x",
         "g / x",
         "g / out",
     ),
     Fault(
         "sqrt: the factor one half is missing",
-        ELEMENTWISE + "Sqrt.vjp_x",
+        EXPONENTIAL + "Sqrt.vjp_x",
         "0.5 * g / out",
         "g / out",
     ),
     Fault(
         "sin: the sign of cos is turned",
-        ELEMENTWISE + "Sin.vjp_x",
+        TRIGONOMETRY + "Sin.vjp_x",
         "g * np.cos(x)",
         "-(g * np.cos(x))",
     ),
     Fault(
         "cos: the sign is missing",
-        ELEMENTWISE + "Cos.vjp_x",
+        TRIGONOMETRY + "Cos.vjp_x",
         "-(g * np.sin(x))",
         "g * np.sin(x)",
     ),
     Fault(
         "tanh: the square is missing",
-        ELEMENTWISE + "Tanh.vjp_x",
+        TRIGONOMETRY + "Tanh.vjp_x",
         "out * out",
         "out",
     ),
     Fault(
         "sigmoid: the factor 1 - out is missing",
-        ELEMENTWISE + "Sigmoid.vjp_x",
+        ACTIVATION + "Sigmoid.vjp_x",
         "(out * (1 - out))",
         "out",
     ),
     Fault(
         "sigmoid: float32 becomes float64",
-        ELEMENTWISE + "Sigmoid.forward",
+        ACTIVATION + "Sigmoid.forward",
         "e.dtype.type(1)",
         "np.ones(1)",
     ),
@@ -160,13 +163,13 @@ _ELEMENTWISE = (
     ),
     Fault(
         "relu: the mask is forgotten",
-        ELEMENTWISE + "Relu.vjp_x",
+        ACTIVATION + "Relu.vjp_x",
         "mask(g, greater(out, 0))",
         "g",
     ),
     Fault(
         "relu: x is overwritten",
-        ELEMENTWISE + "Relu.forward",
+        ACTIVATION + "Relu.forward",
         "np.maximum(x, 0)",
         "np.maximum(x, 0, out=x) if isinstance(x, np.ndarray) else np.maximum(x, 0)",
     ),

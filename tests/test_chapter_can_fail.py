@@ -9,7 +9,7 @@ import pytest
 
 import gradgraph as gg
 from gradgraph.kernels import numpy_ as kernels
-from gradgraph.ops import elementwise
+from gradgraph.ops import activation, elementwise
 
 from . import test_chapter as chapter
 
@@ -36,7 +36,7 @@ def the_odd_pixel_after(patch):
 
 
 def relu_with_slope_one_at_zero(patch):
-    op = elementwise.Relu
+    op = activation.Relu
     rule = lambda self, g, out, x: gg.mask(g, x >= 0)  # noqa: E731
     patch.setattr(op, "vjps", (rule,))
 

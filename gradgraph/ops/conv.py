@@ -21,6 +21,8 @@ from ..op import Op
 from ..spec import Shape, Spec, promote, show
 from .elementwise import add
 
+__all__ = ["conv"]
+
 Ints = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
 

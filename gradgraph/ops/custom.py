@@ -13,6 +13,8 @@ from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, show
 
+__all__ = ["custom"]
+
 
 class Custom(Op):
     """A user's function with the derivatives that came with it."""

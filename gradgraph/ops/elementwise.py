@@ -14,6 +14,21 @@ from ..node import Vertex, leaf
 from ..op import Op
 from ..spec import Spec, broadcast, floating, inexact, promote
 
+__all__ = [
+    "absolute",
+    "add",
+    "alias",
+    "cast",
+    "divide",
+    "mask",
+    "maximum",
+    "multiply",
+    "negative",
+    "power",
+    "subtract",
+    "where",
+]
+
 
 class Elementwise(Op, abstract=True):
     """An op that applies `scalar(x, …)` at each position, after broadcasting."""
@@ -189,100 +204,6 @@ class Negative(Unary):
         return -x
 
 
-class Exp(Unary):
-    """eˣ."""
-
-    forward = np.exp
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return g * out
-
-    def scalar(self, x: Any) -> Any:
-        return scalar.exp(x)
-
-
-class Log(Unary):
-    """ln x."""
-
-    forward = np.log
-    domain = "positive"
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return g / x
-
-    def scalar(self, x: Any) -> Any:
-        return scalar.log(x)
-
-
-class Sqrt(Unary):
-    """√x."""
-
-    forward = np.sqrt
-    domain = "positive"
-    kinks = (Kink("x = 0", "slope ∞, its limit", ([0.0, 4.0],), ([np.inf, 0.25],)),)
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return 0.5 * g / out
-
-    def scalar(self, x: Any) -> Any:
-        return scalar.sqrt(x)
-
-
-class Sin(Unary):
-    """sin x."""
-
-    forward = np.sin
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return g * np.cos(x)
-
-    def scalar(self, x: Any) -> Any:
-        return scalar.sin(x)
-
-
-class Cos(Unary):
-    """cos x."""
-
-    forward = np.cos
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return -(g * np.sin(x))
-
-    def scalar(self, x: Any) -> Any:
-        return scalar.cos(x)
-
-
-class Tanh(Unary):
-    """tanh x."""
-
-    forward = np.tanh
-    style = "activation"
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return g * (1 - out * out)
-
-    def scalar(self, x: Any) -> Any:
-        return scalar.tanh(x)
-
-
-class Sigmoid(Unary):
-    """1 / (1 + e⁻ˣ), computed from e^-|x| so that nothing overflows."""
-
-    style = "activation"
-
-    def forward(self, x: Any) -> Any:
-        x = np.asarray(x)
-        x = x.astype(inexact(Spec.of(x)), copy=False)  # unsigned integers have no negative
-        e = np.exp(-np.abs(x))
-        return np.where(x >= 0, e.dtype.type(1), e) / (1 + e)
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return g * (out * (1 - out))
-
-    def scalar(self, x: Any) -> Any:
-        return 1.0 / (1.0 + scalar.exp(-x))
-
-
 class Absolute(Unary):
     """|x|, with slope 0 at 0."""
 
@@ -297,27 +218,6 @@ class Absolute(Unary):
     def scalar(self, x: Any) -> Any:
         v = scalar.value(x)
         return x if v > 0 else -x if v < 0 else x * 0.0
-
-
-class Relu(Unary):
-    """max(x, 0), with slope 0 at 0 (chapter, section 7.4.1)."""
-
-    kinks = (Kink("x = 0", "slope 0", ([0.0, 2.0, -2.0],), ([0.0, 1.0, 0.0],)),)
-    domain = "kinky"
-    style = "activation"
-    keeps_integers = True
-
-    def forward(self, x: Any) -> Any:
-        return np.maximum(x, 0)
-
-    def spec(self, x: Spec) -> Spec:
-        return Spec(x.shape, promote(x, Spec((), np.dtype(int), weak=True)))
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return mask(g, greater(out, 0))
-
-    def scalar(self, x: Any) -> Any:
-        return scalar.where(scalar.value(x) > 0, x, x * 0.0)
 
 
 class Maximum(Binary):
@@ -517,8 +417,7 @@ class Alias(Unary):
 
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER = Add(), Subtract(), Multiply(), Divide(), Power()
-NEGATIVE, EXP, LOG, SQRT, SIN, COS = Negative(), Exp(), Log(), Sqrt(), Sin(), Cos()
-TANH, SIGMOID, ABSOLUTE, RELU = Tanh(), Sigmoid(), Absolute(), Relu()
+NEGATIVE, ABSOLUTE = Negative(), Absolute()
 MAXIMUM, WHERE, MASK, ALIAS = Maximum(), Where(), Mask(), Alias()
 
 # What rules ask about their operands: recorded with the rest, so that a replay asks again.
@@ -590,69 +489,6 @@ def negative(x: Any) -> Any:
     return NEGATIVE(x)
 
 
-def exp(x: Any) -> Any:
-    """e to the power x, elementwise; integers give floats. Overflow gives inf, as in numpy.
-
-    >>> exp(np.array([0.0, 1.0])).round(3)
-    array([1.   , 2.718])
-    """
-    return EXP(x)
-
-
-def log(x: Any) -> Any:
-    """Natural logarithm, elementwise; -inf at 0, NaN below, with numpy's warnings.
-
-    >>> log(np.array([1.0, np.e]))
-    array([0., 1.])
-    """
-    return LOG(x)
-
-
-def sqrt(x: Any) -> Any:
-    """Square root, elementwise; its slope at 0 is inf, below 0 it is NaN.
-
-    >>> sqrt(np.array([1.0, 9.0]))
-    array([1., 3.])
-    """
-    return SQRT(x)
-
-
-def sin(x: Any) -> Any:
-    """Sine, elementwise, of an angle in radians.
-
-    >>> sin(np.array([0.0, np.pi / 2]))
-    array([0., 1.])
-    """
-    return SIN(x)
-
-
-def cos(x: Any) -> Any:
-    """Cosine, elementwise, of an angle in radians.
-
-    >>> cos(np.array([0.0]))
-    array([1.])
-    """
-    return COS(x)
-
-
-def tanh(x: Any) -> Any:
-    """Hyperbolic tangent, elementwise.
-
-    >>> tanh(np.array([0.0, 100.0]))
-    array([0., 1.])
-    """
-    return TANH(x)
-
-
-def sigmoid(x: Any) -> Any:
-    """Logistic function 1 / (1 + e⁻ˣ), elementwise; never overflows.
-
-    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0]))
-    array([0. , 0.5, 1. ])
-    """
-    return SIGMOID(x)
-
-
 def absolute(x: Any) -> Any:
     """|x|, elementwise; its slope at 0 is 0.
 
@@ -660,17 +496,6 @@ def absolute(x: Any) -> Any:
     array([1.5, 2. ])
     """
     return ABSOLUTE(x)
-
-
-def relu(x: Any) -> Any:
-    """max(x, 0), elementwise; its slope at 0 is 0 (chapter, section 7.4.1).
-
-    NaN stays NaN, and its slope is 0.
-
-    >>> relu(np.array([-1.0, 0.0, 2.0]))
-    array([0., 0., 2.])
-    """
-    return RELU(x)
 
 
 def maximum(x: Any, y: Any) -> Any:

@@ -14,6 +14,8 @@ from ..node import Vertex
 from ..op import Op
 from ..spec import Shape, Spec, show
 
+__all__ = ["getitem"]
+
 ARRAY = "array"  # stands in a pattern for an index that is an array input
 Pattern = tuple[Any, ...]
 

@@ -14,6 +14,8 @@ from ..op import Op
 from ..spec import Shape, Spec, promote, show
 from .shape import reshape, swapaxes
 
+__all__ = ["matmul"]
+
 
 class Matmul(Op):
     """x @ y: rows of x times columns of y; leading axes broadcast; 1-d operands are vectors."""

@@ -15,6 +15,8 @@ from .elementwise import cast, equal
 from .reduce import mean, sum
 from .softmax import softmax
 
+__all__ = ["cross_entropy", "mse_loss", "squared_loss"]
+
 REDUCTIONS = ("mean", "sum", "none")
 
 

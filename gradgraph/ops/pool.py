@@ -23,6 +23,8 @@ from ..op import Op
 from ..spec import Shape, Spec, floating, show
 from .conv import Ints, Pairs, padding_pairs, per_axis
 
+__all__ = ["avg_pool", "blur_pool", "max_pool"]
+
 
 class _Pool(Op, abstract=True):
     """A window of `kernel` pixels that moves by `stride` over each channel."""

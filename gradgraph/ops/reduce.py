@@ -16,6 +16,8 @@ from ..spec import Shape, Spec, axes_of, show
 from .elementwise import cast, equal, mask, maximum
 from .shape import broadcast_to, reshape
 
+__all__ = ["max", "mean", "sum"]
+
 
 class Reduce(Op, abstract=True):
     """An op that folds the axes `axis` (negative, sorted) into one number each."""
@@ -209,6 +211,3 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     array([2., 3.])
     """
     return _reduce(Max, x, axis, keepdims)
-
-
-__all__ = ["Max", "Mean", "Sum", "max", "mean", "sum"]

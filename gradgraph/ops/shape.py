@@ -14,6 +14,17 @@ from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, promote, show
 
+__all__ = [
+    "broadcast_to",
+    "concatenate",
+    "moveaxis",
+    "pad",
+    "reshape",
+    "stack",
+    "swapaxes",
+    "transpose",
+]
+
 
 class Rearrange(Op, abstract=True):
     """An op that moves elements and computes nothing."""

@@ -12,6 +12,8 @@ from ..errors import ShapeError
 from ..op import Op
 from ..spec import Spec, axes_of, floating
 
+__all__ = ["log_softmax", "softmax"]
+
 
 class _Normalised(Op, abstract=True):
     """An op along one axis (negative) that looks at all its elements together."""

@@ -102,6 +102,13 @@ class Number:
     def tanh(self) -> Number:
         return Number(math.tanh(self.v), ((self, 1 / math.cosh(self.v) ** 2),))
 
+    def arctan(self) -> Number:
+        return Number(math.atan(self.v), ((self, 1 / (1 + self.v * self.v)),))
+
+    def erf(self) -> Number:
+        slope = 2 / math.sqrt(math.pi) * math.exp(-self.v * self.v)
+        return Number(math.erf(self.v), ((self, slope),))
+
 
 class Exact(NamedTuple):
     """A result, and for each of its elements the sum of the absolute values of its terms."""

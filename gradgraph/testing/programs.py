@@ -14,12 +14,15 @@ import numpy as np
 from .. import ops
 from ..draw import Draw
 from ..op import Op
-from ..ops.elementwise import Add, Divide, Exp, Maximum, Multiply, Sigmoid, Sin, Subtract, Tanh
+from ..ops.activation import Sigmoid
+from ..ops.elementwise import Add, Divide, Maximum, Multiply, Subtract
+from ..ops.exponential import Exp
 from ..ops.index import Getitem
 from ..ops.linalg import Matmul
 from ..ops.reduce import Max, Mean, Sum
 from ..ops.shape import Transpose
 from ..ops.softmax import LogSoftmax, Softmax
+from ..ops.trigonometry import Sin, Tanh
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

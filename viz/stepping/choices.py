@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from gradgraph.op import Op
-from gradgraph.ops.elementwise import Relu
+from gradgraph.ops.activation import Relu
 
 from .cells import Card
 from .equations import Local

@@ -12,7 +12,8 @@ import numpy as np
 
 from gradgraph.errors import ShapeError
 from gradgraph.op import Op
-from gradgraph.ops.elementwise import Maximum, Relu, Sigmoid
+from gradgraph.ops.activation import Relu, Sigmoid
+from gradgraph.ops.elementwise import Maximum
 from gradgraph.ops.pool import MaxPool, WindowMean
 from gradgraph.ops.reduce import Max, Sum
 

@@ -46,7 +46,8 @@ _LAWS = {
 def forward(op: Op, operands: Sequence[str], result: str) -> str:
     """What the op does with its operands.
 
-    >>> from gradgraph.ops.elementwise import RELU, TANH
+    >>> from gradgraph.ops.activation import RELU
+    >>> from gradgraph.ops.trigonometry import TANH
     >>> forward(RELU, ["z"], "a"), forward(TANH, ["z"], "a")
     ('aᵢ = max(zᵢ, 0)', 'tanh x')
     """
@@ -62,7 +63,8 @@ def forward(op: Op, operands: Sequence[str], result: str) -> str:
 def backward(op: Op, operands: Sequence[str], result: str, loss: str) -> str:
     """How the op passes the gradient of its result back.
 
-    >>> from gradgraph.ops.elementwise import RELU, TANH
+    >>> from gradgraph.ops.activation import RELU
+    >>> from gradgraph.ops.trigonometry import TANH
     >>> backward(RELU, ["z"], "a", "L"), backward(TANH, ["z"], "a", "L")
     ('∂L/∂zᵢ = ∂L/∂aᵢ if zᵢ > 0, else 0', '∂L/∂zᵢ = ∂L/∂aᵢ · ∂aᵢ/∂zᵢ')
     """
