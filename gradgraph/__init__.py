@@ -31,7 +31,9 @@ from .ops import *  # noqa: F403
 from .scalars import scalars
 from .spec import Spec
 from .tensor import Tensor, asarray
+from .trace import trace
 from .transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .vmap import vmap
 
 if TYPE_CHECKING:
     from .nn.summary import summary
@@ -71,8 +73,10 @@ __all__ = [
     "scalars",
     "scope",
     "summary",
+    "trace",
     "value_and_grad",
     "vjp",
+    "vmap",
     *ops.__all__,
 ]
 

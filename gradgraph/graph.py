@@ -14,7 +14,7 @@ import numpy as np
 from .errors import GradError
 from .node import Vertex
 from .op import Op, Part, Saved
-from .spec import Spec
+from .spec import Spec, spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +81,25 @@ class Graph:
         array(25.)
         """
         heads = list(_flatten(outputs))
-        starts = None if inputs is None else list(_flatten(inputs))
-        order = _ancestors(heads, set(starts or ()))
-        slot = {v: i for i, v in enumerate(order)}
-        if starts is None:
-            starts = [v for v in order if v.op is None and v.requires_grad]
+        if inputs is None:
+            order = _ancestors(heads, set())
+            return Graph.between([v for v in order if v.op is None and v.requires_grad], heads)
+        starts = list(_flatten(inputs))
+        reached = set(_ancestors(heads, set(starts)))
         for v in starts:
-            if v not in slot:
+            if v not in reached:
                 raise GradError(
                     "Graph.of",
                     f"the input {v.name or ''} ({Spec.of(v._data)}) is not part of the graph",
                     "Pass tensors that the output was computed from.",
                 )
+        return Graph.between(starts, heads)
+
+    @staticmethod
+    def between(starts: Sequence[Vertex], heads: Sequence[Vertex]) -> Graph:
+        """The graph from some vertices to others; those that nothing depends on are in it too."""
+        order = _ancestors([*heads, *starts], set(starts))
+        slot = {v: i for i, v in enumerate(order)}
         begins = set(starts)
         steps = []
         for v in order:
@@ -102,7 +109,7 @@ class Graph:
                 steps.append(Step(v.op, read, slot[v], v.scope, origin))
         return Graph(
             vertices=tuple(order),
-            specs=tuple(_spec(v._data) for v in order),
+            specs=tuple(spec_of(v._data) for v in order),
             names=tuple(v.name for v in order),
             inputs=tuple(slot[v] for v in starts),
             outputs=tuple(slot[v] for v in heads),
@@ -166,11 +173,38 @@ class Graph:
 
     def flops(self) -> int:
         """Floating point operations of one replay (a multiply-add is two)."""
-        return sum(
-            step.op.flops(self.specs[step.output], *(self.specs[i] for i in step.inputs))
-            for step in self.steps
-            if not isinstance(step.op, Part | Saved)
+        return sum(map(self.cost, self.steps))
+
+    def cost(self, step: Step) -> int:
+        """Floating point operations of one step."""
+        if isinstance(step.op, Part | Saved):
+            return 0
+        return step.op.flops(self.specs[step.output], *(self.specs[i] for i in step.inputs))
+
+    def memory(self) -> tuple[int, ...]:
+        """Bytes of each slot's arrays, with what its op saved for the rules.
+
+        A view counts as if it were a copy: whether a reshape copies is known only when it runs.
+
+        >>> import gradgraph as gg
+        >>> gg.trace(gg.relu, (10, 20)).memory()
+        (800, 800)
+        """
+        return tuple(
+            sum(s.nbytes for s in (spec if isinstance(spec, tuple) else (spec,)))
+            + sum(a.nbytes for a in v.saved)
+            for spec, v in zip(self.specs, self.vertices, strict=True)
         )
+
+    def parameters(self) -> int:
+        """How many numbers the graph learns: the sizes of its constants that require grad.
+
+        >>> import gradgraph as gg
+        >>> w = gg.Tensor(np.ones((3, 2)), requires_grad=True)
+        >>> gg.trace(lambda x: x @ w, (5, 3)).parameters()
+        6
+        """
+        return sum(self.specs[i].size for i in self.constants if self.vertices[i].requires_grad)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -180,10 +214,6 @@ class Graph:
             f"Graph({len(self.steps)} steps, {len(self.inputs)} inputs,"
             f" {len(self.constants)} constants, {len(self.outputs)} outputs)"
         )
-
-
-def _spec(data: Any) -> Any:
-    return tuple(map(Spec.of, data)) if isinstance(data, tuple) else Spec.of(data)
 
 
 def _flatten(tensors: Any) -> Iterable[Vertex]:

@@ -30,7 +30,7 @@ from .errors import DTypeError, GradgraphError
 from .kink import Kink
 from .mode import MODE, Mode, current
 from .node import Vertex, leaf, make
-from .spec import Spec
+from .spec import Spec, spec_of
 
 ndarray = np.ndarray
 SCALARS = (bool, int, float, complex, np.generic)
@@ -51,6 +51,8 @@ class Op:
         checks: run `spec` before `forward` (where numpy would be silently wrong).
         batched: whether the VJPs hold for a cotangent with extra leading axes.
         per_item: arguments whose first axis runs over items that do not influence each other.
+        trailing: whether it looks at the last axes of its arguments only, which count the same,
+            so that one extra leading axis passes through to the result.
         kinks: what the rules do where there is no derivative (kinks, ties), with examples.
         ufunc: the numpy function it stands for; `np.exp(tensor)` then records it. An op that is
             no more than that writes `forward = np.exp`; its arguments are called x (and y).
@@ -74,6 +76,7 @@ class Op:
 
     registry: ClassVar[dict[str, type[Op]]] = {}  # by name; "module.name" where we had it first
     vertex: ClassVar[type[Vertex]] = Vertex
+    traced: ClassVar[type[Vertex] | None] = None  # the vertex that has no values, see trace.py
 
     linear: ClassVar[tuple[str, ...]] = ()
     diagonal: ClassVar[tuple[str, ...]] = ()
@@ -84,6 +87,7 @@ class Op:
     checks: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     per_item: ClassVar[tuple[str, ...]] = ()
+    trailing: ClassVar[bool] = False
     kinks: ClassVar[tuple[Kink, ...]] = ()
     ufunc: ClassVar[Any] = None
     style: ClassVar[str] = "other"
@@ -191,16 +195,15 @@ class Op:
             raise TypeError(
                 f"{self.name} takes ({', '.join(self.args)}), but was given {len(args)} arguments"
             )
+        if self.traced in [a.__class__ for a in args]:
+            return self._trace(args, mode)
         if not any(isinstance(a, Vertex) for a in args):
             arrays = [a if isinstance(a, SCALARS) else self._array(a) for a in args]
             data, _ = self._compute(arrays)
             if self.outputs == 1:
                 return data
             return data[: self.outputs - self.hidden]
-        tracked = mode.record and any(
-            getattr(a, "requires_grad", False) and self.vjps[min(i, len(self.args) - 1)] is not None
-            for i, a in enumerate(args)
-        )
+        tracked = mode.record and self._follows(args)
         recorded = tracked or mode.capture
         inputs = tuple(a if isinstance(a, Vertex) else self._constant(a, recorded) for a in args)
         data, saved = self._compute([x._data for x in inputs])
@@ -213,6 +216,29 @@ class Op:
             return vertex
         if not recorded:
             return tuple(leaf(kind, d) for d in data[: self.outputs - self.hidden])
+        return tuple(Part.of(i)(vertex) for i in range(self.outputs - self.hidden))
+
+    def _follows(self, args: Sequence[Any]) -> bool:
+        """Whether the result has a derivative with respect to something that requires grad."""
+        last = len(self.args) - 1
+        return any(
+            getattr(a, "requires_grad", False) and self.vjps[min(i, last)] is not None
+            for i, a in enumerate(args)
+        )
+
+    def _trace(self, args: Sequence[Any], mode: Mode) -> Any:
+        """The op on operands of which only shape and dtype are known: recorded, not computed."""
+        inputs = tuple(a if isinstance(a, Vertex) else self._constant(a, True) for a in args)
+        spec = self.spec(*(spec_of(x._data) for x in inputs))
+        data = tuple(p.stand_in() for p in spec) if self.outputs > 1 else spec.stand_in()
+        saved: tuple[Any, ...] = ()
+        if self.saves:  # only the op itself knows their shapes
+            _, saved = self._compute([x._data for x in inputs])
+        tracked = mode.record and self._follows(inputs)
+        seen = sum(x.version for x in inputs)
+        vertex = make(self.traced, data, self, inputs, saved, seen, tracked, mode)  # type: ignore[arg-type]
+        if self.outputs == 1:
+            return vertex
         return tuple(Part.of(i)(vertex) for i in range(self.outputs - self.hidden))
 
     def _compute(self, args: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
@@ -322,6 +348,27 @@ class Op:
                 result.append(rule(self, t, out, i - fixed, *args, *saved))
         return result
 
+    def batch(
+        self,
+        size: int,
+        args: Sequence[Any],
+        mapped: Sequence[bool],
+        examples: Sequence[Spec],
+        spec: Spec,
+    ) -> Any:
+        """The op on `size` examples at once, for `vmap`; NotImplemented if it has no way to.
+
+        Args:
+            size: number of examples.
+            args: tensors; those that are `mapped` have an extra axis of examples in front.
+            mapped: for each argument, whether it differs between examples.
+            examples: what each argument is for one example.
+            spec: what the result is for one example.
+        """
+        if self.trailing and len(args) == 1:
+            return self(*args)
+        return NotImplemented
+
     def rule_of(self, i: int) -> str:
         """Name of the VJP rule of the i-th operand, for `origin`."""
         return f"vjp_{self.args[min(i, len(self.args) - 1)]}"
@@ -421,7 +468,7 @@ class Saved(Op):
         """A vertex for each array that v saved."""
         mode = current()
         return tuple(
-            make(Op.vertex, saved, Saved.of(i), (v,), (), v.version, False, mode)
+            make(type(v), saved, Saved.of(i), (v,), (), v.version, False, mode)
             for i, saved in enumerate(v.saved)
         )
 

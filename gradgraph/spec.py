@@ -69,11 +69,24 @@ class Spec:
     def with_shape(self, shape: Shape) -> Spec:
         return Spec(shape, self.dtype)
 
+    def stand_in(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """A read-only array of zeros of this shape that takes no memory.
+
+        >>> Spec((1000, 1000), np.dtype(float)).stand_in().strides
+        (0, 0)
+        """
+        return np.broadcast_to(np.zeros((), self.dtype), self.shape)
+
     def __str__(self) -> str:
         return f"{show(self.shape)} {self.dtype}"
 
     def __repr__(self) -> str:
         return f"Spec({self})"
+
+
+def spec_of(data: Any) -> Any:
+    """The spec of what a vertex holds: a tuple of specs for one with several outputs."""
+    return tuple(map(Spec.of, data)) if isinstance(data, tuple) else Spec.of(data)
 
 
 def promote(*specs: Spec) -> np.dtype[Any]:

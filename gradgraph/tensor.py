@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from threading import Lock
 from types import FunctionType
@@ -87,7 +88,7 @@ class Tensor(Vertex):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.data.dtype
+        return np.asarray(self._data).dtype
 
     @property
     def ndim(self) -> int:
@@ -136,13 +137,13 @@ class Tensor(Vertex):
         >>> Tensor([1.0, 2.0]).numpy()
         array([1., 2.])
         """
-        return np.array(self._data)
+        return np.array(self.data)
 
     def item(self) -> Any:
         """The one number in the tensor, as a Python number."""
         if self.size != 1:
             raise _not_one("item", self)
-        return self._data.item() if hasattr(self._data, "item") else self._data
+        return self.data.item()
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
@@ -171,6 +172,8 @@ class Tensor(Vertex):
                 f"the tensor was computed by {self.op.name}; only leaves hold state",
                 "Assign to the parameter it was computed from.",
             )
+        if value.__class__ is Op.traced:
+            return  # while a function is traced, its state does not change
         new = _array(value) if not isinstance(value, Vertex) else value._data
         if np.shape(new) not in (self.shape, ()):
             raise ShapeError(
@@ -306,7 +309,7 @@ class Tensor(Vertex):
     def __bool__(self) -> bool:
         if self.size != 1:
             raise _not_one("bool", self)
-        return bool(self._data)
+        return bool(self.data)
 
     def __float__(self) -> float:
         if self.size != 1:
@@ -410,22 +413,22 @@ class Tensor(Vertex):
     __ror__ = __or__
 
     def __eq__(self, other: Any) -> Any:
-        return self._data == _raw(other)
+        return _ask(operator.eq, self, other)
 
     def __ne__(self, other: Any) -> Any:
-        return self._data != _raw(other)
+        return _ask(operator.ne, self, other)
 
     def __lt__(self, other: Any) -> Any:
-        return self._data < _raw(other)
+        return _ask(operator.lt, self, other)
 
     def __le__(self, other: Any) -> Any:
-        return self._data <= _raw(other)
+        return _ask(operator.le, self, other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._data > _raw(other)
+        return _ask(operator.gt, self, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._data >= _raw(other)
+        return _ask(operator.ge, self, other)
 
     # The same ops as methods
 
@@ -500,7 +503,7 @@ class Tensor(Vertex):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if ufunc in _COMPARISONS and method == "__call__" and not kwargs:
-            return ufunc(*map(_raw, inputs))
+            return _ask(ufunc, *inputs)
         op = _UFUNCS.get(ufunc)
         if op is None or method != "__call__" or kwargs:
             what = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
@@ -528,8 +531,8 @@ _DEPOSITS = Lock()  # sweeps of several threads may add to the `.grad` of one le
 
 def _array(data: Any) -> Array:
     """A fresh array of numbers, in the machine's byte order."""
-    if isinstance(data, Vertex):
-        data = data._data
+    if isinstance(data, Tensor):
+        data = data.data
     try:
         array = np.array(data)
     except GradgraphError:
@@ -551,6 +554,14 @@ def _kind(data: Any) -> str:
 
 def _raw(value: Any) -> Any:
     return value._data if isinstance(value, Vertex) else value
+
+
+def _ask(question: Any, *operands: Any) -> Any:
+    """What a comparison answers: an array; for a traced operand an op, which asks later."""
+    if any(x.__class__ is Op.traced for x in operands):
+        name = question.__name__
+        return getattr(ops, _LONG_NAMES.get(name, name))(*operands)
+    return question(*map(_raw, operands))
 
 
 def _not_one(what: str, t: Tensor) -> GradError:
@@ -594,6 +605,14 @@ def asarray(data: Any, *, copy: bool | None = None) -> Tensor:
     return Tensor(data)
 
 
+_LONG_NAMES = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}
 _COMPARISONS = {
     np.equal,
     np.not_equal,

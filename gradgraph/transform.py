@@ -18,6 +18,7 @@ from . import ops
 from .errors import DTypeError, GradError, ShapeError
 from .mode import current, enable_grad
 from .node import Vertex, leaf
+from .op import Op
 from .spec import show
 from .sweep import downstream, fit, pull, push, reach
 from .tensor import Tensor
@@ -29,7 +30,8 @@ def _aliases(name: str, xs: Sequence[Any]) -> list[Tensor]:
     """Fresh tracked tensors with the values of xs, linked to those of them that are tracked."""
     result = []
     for i, x in enumerate(xs):
-        tracked = isinstance(x, Vertex) and x.requires_grad and current().record
+        traced = x.__class__ is Op.traced
+        tracked = traced or (isinstance(x, Vertex) and x.requires_grad and current().record)
         data = x._data if isinstance(x, Vertex) else np.array(x)
         if data.dtype.kind != "f":
             raise DTypeError(
@@ -41,6 +43,7 @@ def _aliases(name: str, xs: Sequence[Any]) -> list[Tensor]:
             )
         with enable_grad():
             fresh = ops.alias(x) if tracked else leaf(Tensor, data, True)
+        fresh.requires_grad = True
         fresh.name = getattr(x, "name", None)
         result.append(fresh)
     return result
@@ -59,6 +62,8 @@ def _release(aliases: Sequence[Vertex]) -> None:
 
 def _recorded(order: Sequence[Vertex], aliases: Sequence[Vertex], extra: Sequence[Any]) -> bool:
     """Whether a sweep's result depends on a tracked tensor other than the aliases."""
+    if any(v.__class__ is Op.traced for v in order):
+        return True
     if not current().record:
         return current().capture
     own = set(aliases)

@@ -21,8 +21,8 @@ from gradgraph.errors import (
     MissingExtraError,
 )
 from gradgraph.graph import Graph
-from gradgraph.nn.inputs import is_shape
 from gradgraph.node import Vertex
+from gradgraph.trace import is_shape
 
 from . import engine as engines
 from . import raster, theme

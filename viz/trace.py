@@ -9,9 +9,9 @@ from typing import Any
 from gradgraph.errors import DTypeError
 from gradgraph.graph import Graph
 from gradgraph.mode import capture, enable_grad
-from gradgraph.nn.inputs import given
 from gradgraph.node import Vertex
 from gradgraph.tensor import Tensor
+from gradgraph.trace import given
 
 
 def traced(target: Any, inputs: Sequence[Any]) -> Graph:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-import numpy as np
-
 from ..errors import DTypeError
 from ..graph import Graph, Step
 from ..mode import capture, enable_grad
 from ..node import Vertex
+from ..op import Part
 from ..ops.conv import Conv as ConvOp
 from ..ops.elementwise import Add, Elementwise
 from ..ops.linalg import Matmul
@@ -21,12 +20,13 @@ from ..ops.pool import WindowMean
 from ..ops.reduce import Reduce
 from ..ops.shape import Pad
 from ..spec import Shape, brief
-from ..tensor import Tensor
-from .inputs import given
+from ..trace import given
 
 # For each spatial axis: first and last + 1 pixel of the input that the result at 0 sees, and how
 # many pixels of the input lie between neighbouring results.
 Field = tuple[tuple[int, int, int], ...]
+
+HEAD = tuple("layer op n m k s p output weights dense flops field".split())  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ class Row:
             where there is no image.
         m_in, m_out: channels before and after (or inputs and outputs, if fully connected).
         k, s, p: size of a filter or window, stride, and padding (before, after); empty if none.
+        shape: of the result.
         weights: numbers that the layer learns, m (k² m' + 1) for a filter layer.
+        flops: floating point operations, a bias included (a multiply-add is two).
         dense: numbers that a fully connected layer of the same sizes would learn; 0 for a pool.
         field: receptive field: how many pixels of the input a result can depend on, along each
             axis; empty if on all, or if it is not known.
@@ -56,7 +58,9 @@ class Row:
     k: Shape
     s: Shape
     p: tuple[tuple[int, int], ...]
+    shape: Shape
     weights: int
+    flops: int
     dense: int
     field: Shape
     note: str
@@ -69,20 +73,36 @@ class Summary:
     Attributes:
         rows: one for each layer that has weights or pools.
         weights: numbers that all of them learn.
+        flops: floating point operations of one run, of what has no row too.
     """
 
     rows: tuple[Row, ...]
     weights: int
+    flops: int
 
     def __str__(self) -> str:
-        head = ("layer", "op", "n", "m", "k", "s", "p", "weights", "if dense", "field")
-        lines = [head, *(_cells(row) for row in self.rows)]
+        head = [
+            "layer",
+            "op",
+            "n",
+            "m",
+            "k",
+            "s",
+            "p",
+            "output",
+            "weights",
+            "dense",
+            "flops",
+            "field",
+        ]
+        lines = [tuple(head), *(_cells(row) for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         notes = [f"note: {row.name}: {row.note}" for row in self.rows if row.note]
         total = f"{self.weights:,} weights in all"
         if self.weights != sum(row.weights for row in self.rows):
             total += " (each once, those outside these layers too)"
+        total += f", {self.flops:,} floating point operations"
         return "\n".join([*table, total, *notes])
 
     __repr__ = __str__
@@ -104,19 +124,18 @@ def summary(module: Any, x: Any) -> Summary:
 
     >>> from gradgraph import nn
     >>> net = nn.Sequential(nn.Conv(3, 8, 3, padding=1, rng=0), nn.MaxPool(2))
-    >>> print(summary(net, (1, 64, 64, 3)))
-    layer         op        n              m      k    s    p    weights  if dense     field
-    sequential.0  conv      64×64 → 64×64  3 → 8  3×3  1×1  1×1  224      402,685,952  3×3
-    sequential.1  max_pool  64×64 → 32×32  8      2×2  2×2  0×0  0        0            4×4
-    224 weights in all
+    >>> print(summary(net, (1, 8, 8, 3)))
+    layer         op        n          m      k    s    p    output   weights  dense   flops   field
+    sequential.0  conv      8×8 → 8×8  3 → 8  3×3  1×1  1×1  1×8×8×8  224      98,816  28,160  3×3
+    sequential.1  max_pool  8×8 → 4×4  8      2×2  2×2  0×0  1×4×4×8  0        0       512     4×4
+    224 weights in all, 28,672 floating point operations
     """
     graph = started(module, x)
-    learned = {v: v.size for v in graph.vertices if isinstance(v, Tensor) and _learns(v)}
-    return Summary(tuple(_rows(graph)), sum(learned.values()))
+    return Summary(tuple(_rows(graph)), graph.parameters(), graph.flops())
 
 
 def started(module: Any, x: Any, where: str = "summary") -> Graph:
-    """The graph of one run of a module on an input, or on zeros of a shape or spec; `where` is the
+    """The graph of one run of a module on an input, or of none on a shape or spec; `where` is the
     function that errors name."""
     start = given(x, where)
     with enable_grad(), capture():
@@ -130,28 +149,38 @@ def started(module: Any, x: Any, where: str = "summary") -> Graph:
     return Graph.of(out, inputs=start)
 
 
-def _learns(v: Vertex) -> bool:
-    return v.op is None and v.requires_grad
-
-
 def _rows(graph: Graph) -> Iterator[Row]:
     """A row for each step that is a layer; the receptive field follows every step."""
     start = graph.inputs[0]
     fields: dict[int, Field | None] = {start: ((0, 1, 1),) * (graph.specs[start].ndim - 2)}
+    learned = {i for i in graph.constants if graph.vertices[i].requires_grad}
     readers: dict[int, list[Step]] = {}
     for step in graph.steps:
         for slot in step.inputs:
             readers.setdefault(slot, []).append(step)
+    biases: set[int] = set()  # outputs of the steps that add the bias of the layer before
     for step in graph.steps:
         geometry = _geometry(step, graph)
         if any(slot in fields for slot in step.inputs):
             fields[step.output] = _field(step, geometry, fields, graph)
-        if geometry is None and not isinstance(step.op, Matmul):
+        if step.output in biases or isinstance(step.op, Part):
             continue
-        x, y = graph.specs[step.inputs[0]], graph.specs[step.output]
-        bias = _bias(step, readers.get(step.output, []), graph)
-        inputs = [graph.vertices[slot] for slot in step.inputs[1:]]
-        weights = sum(np.size(v._data) for v in [*inputs, *bias] if _learns(v))
+        own = [slot for slot in step.inputs if slot in learned]
+        if (
+            geometry is None
+            and not isinstance(step.op, Matmul)
+            and not (own and step.output in fields)
+        ):
+            continue
+        bias = _bias(step, readers.get(step.output, []), graph, learned)
+        weights = sum(graph.specs[slot].size for slot in own)
+        flops = graph.cost(step)
+        if bias is not None:
+            biases.add(bias.output)
+            weights += sum(graph.specs[slot].size for slot in bias.inputs if slot in learned)
+            flops += graph.cost(bias)
+        data = [slot for slot in step.inputs if slot not in learned] or list(step.inputs)
+        x, y = graph.specs[data[0]], graph.specs[step.output]
         if geometry is None:
             k: Shape = ()
             s: Shape = ()
@@ -168,12 +197,14 @@ def _rows(graph: Graph) -> Iterator[Row]:
             op=step.op.name,
             n_in=x.shape[1:-1],
             n_out=y.shape[1:-1],
-            m_in=x.shape[-1],
-            m_out=y.shape[-1],
+            m_in=x.shape[-1] if x.ndim else 1,
+            m_out=y.shape[-1] if y.ndim else 1,
             k=k,
             s=s,
             p=p,
+            shape=y.shape,
             weights=weights,
+            flops=flops,
             dense=dense,
             field=tuple(high - low for low, high, _ in field or ()),
             note=note,
@@ -229,12 +260,13 @@ def _field(
     )
 
 
-def _bias(step: Step, readers: list[Step], graph: Graph) -> list[Vertex]:
-    """The parameter that the only reader of the step adds to it, if there is one."""
+def _bias(step: Step, readers: list[Step], graph: Graph, learned: set[int]) -> Step | None:
+    """The only reader of the step, if it adds a vector that is learned."""
     if step.op.style != "linear" or len(readers) != 1 or not isinstance(readers[0].op, Add):
-        return []
-    others = [graph.vertices[slot] for slot in readers[0].inputs if slot != step.output]
-    return [v for v in others if _learns(v) and np.ndim(v._data) == 1]
+        return None
+    others = [slot for slot in readers[0].inputs if slot != step.output]
+    fits = others and all(slot in learned and graph.specs[slot].ndim == 1 for slot in others)
+    return readers[0] if fits else None
 
 
 def _note(step: Step, n: Shape, k: Shape, s: Shape, p: tuple[tuple[int, int], ...]) -> str:
@@ -267,7 +299,9 @@ def _cells(row: Row) -> tuple[str, ...]:
         brief(row.k) if row.k else "",
         brief(row.s) if row.s else "",
         "×".join(str(b) if b == a else f"({b},{a})" for b, a in row.p),
+        brief(row.shape),
         f"{row.weights:,}",
         f"{row.dense:,}",
+        f"{row.flops:,}",
         brief(row.field) if row.field else "" if row.n_in else "all",
     )

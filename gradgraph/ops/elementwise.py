@@ -46,6 +46,18 @@ class Elementwise(Op, abstract=True):
             out[at] = self.scalar(*(_pick(x, at) for x in xs))
         return out
 
+    def batch(
+        self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec
+    ) -> Any:  # shorter examples broadcast from the right: their batches need the axes in between
+        return self(
+            *(
+                x.reshape(size, *(1,) * (spec.ndim - e.ndim), *e.shape)
+                if m and e.ndim < spec.ndim
+                else x
+                for x, m, e in zip(args, mapped, examples, strict=True)
+            )
+        )
+
 
 def _pick(x: Any, at: tuple[int, ...]) -> Any:
     """The element of x that is broadcast to the position `at`."""
