@@ -156,7 +156,7 @@ def test_specs_may_be_given_in_any_form():
     assert gg.trace(lambda x: x, (np.int64(2), 3)).specs[0] == Spec((2, 3), np.dtype("float32"))
     with pytest.raises(gg.ShapeError, match="no shape"):
         gg.trace(lambda x: x, (-1,))
-    with pytest.raises(gg.ShapeError, match="trace|matmul"):
+    with pytest.raises(gg.ShapeError, match="matmul"):
         gg.trace(lambda x, y: x @ y, (2, 3), (2, 3))
     with pytest.raises(gg.GradError, match="returned NoneType"):
         gg.trace(lambda x: None, (2,))
