@@ -725,7 +725,7 @@ _POOL = (
         POOL + "_binomial",
         "comb(k - 1, i)",
         "comb(k, i)",
-        (TEST + "test_pitfalls.py::test_blurring_weighs_like_binomial_coefficients",),
+        (TEST + "test_pitfalls.py::test_16_blurring_weighs_like_binomial_coefficients",),
     ),
 )
 
@@ -1111,7 +1111,7 @@ HISTORICAL: tuple[Fault, ...] = (
         INDEX + "_as_index",
         "array.size == 0 and isinstance(item, list)",
         "False",
-        (TEST + "test_pitfalls.py::test_empty_indices",),
+        (TEST + "test_pitfalls.py::test_05_empty_indices",),
         "jax#13656",
     ),
     Fault(
@@ -1143,7 +1143,7 @@ HISTORICAL: tuple[Fault, ...] = (
         REDUCE + "Max._winners",
         "x.dtype if x.dtype.itemsize > 2 else float",
         "x.dtype",
-        (TEST + "test_pitfalls.py::test_many_ties_in_half_precision",),
+        (TEST + "test_pitfalls.py::test_07_many_ties_in_half_precision",),
         "tinygrad#12296",
     ),
     Fault(
@@ -1159,7 +1159,7 @@ HISTORICAL: tuple[Fault, ...] = (
         KERNELS + "masked",
         "result if finite else np.where(chosen, x, np.zeros_like(x))",
         "result",
-        ("mask", "where", TEST + "test_pitfalls.py::test_relu_of_infinity"),
+        ("mask", "where", TEST + "test_pitfalls.py::test_08_relu_of_infinity"),
         "jax#1052",
     ),
     Fault(
@@ -1251,7 +1251,7 @@ HISTORICAL: tuple[Fault, ...] = (
         SOFTMAX + "Softmax.forward",
         "if not x.size:",
         "if False:",
-        ("softmax", TEST + "test_pitfalls.py::test_zero_length_axes"),
+        ("softmax", TEST + "test_pitfalls.py::test_15_zero_length_axes"),
         "pytorch#31515",
     ),
     Fault(
@@ -1259,7 +1259,7 @@ HISTORICAL: tuple[Fault, ...] = (
         KERNELS + "conv_filter",
         "if not (x.size and g.size):",
         "if False:",
-        ("conv", "conv_filter", TEST + "test_pitfalls.py::test_zero_length_axes"),
+        ("conv", "conv_filter", TEST + "test_pitfalls.py::test_15_zero_length_axes"),
         "pytorch#31782",
     ),
     Fault(

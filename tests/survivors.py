@@ -44,8 +44,8 @@ _CUSTOM = "test:tests/test_transform.py::TestCustom"
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
 # with its own reference.
 NOTICED_BY = {
-    "WindowMean.forward": _PITFALLS + "test_half_precision_is_summed_in_single",
-    "_binomial": _PITFALLS + "test_blurring_weighs_like_binomial_coefficients",
+    "WindowMean.forward": _PITFALLS + "test_16_half_precision_is_summed_in_single",
+    "_binomial": _PITFALLS + "test_16_blurring_weighs_like_binomial_coefficients",
     "CrossEntropy.forward": _ERRORS,
     "Custom.forward": _CUSTOM,
     "Custom.pulls": _CUSTOM,
@@ -53,6 +53,6 @@ NOTICED_BY = {
     "Custom.vjp_xs": _CUSTOM,
     "Custom.jvp_xs": _CUSTOM,
     "_own": _CUSTOM,
-    "Mask.forward": _PITFALLS + "test_relu_of_infinity",
+    "Mask.forward": _PITFALLS + "test_08_relu_of_infinity",
     "Max._winners": "test:tests/test_pitfalls.py",
 }
