@@ -24,36 +24,40 @@ from gradgraph.testing import check
 
 Parameters = dict[str, gg.Tensor]
 
-BRANCHES = {  # each a chain of convolutions: (size of the filters, their number)
-    "1×1": [(1, 4)],
-    "3×3": [(1, 2), (3, 4)],
-    "5×5": [(1, 1), (5, 2)],
-    "pool": [(1, 2)],
+BRANCHES = {  # each a chain of convolutions: name, size of the filters, their number
+    "1×1": [("conv1", 1, 4)],
+    "3×3": [("reduce3", 1, 2), ("conv3", 3, 4)],
+    "5×5": [("reduce5", 1, 1), ("conv5", 5, 2)],
+    "pool": [("project", 1, 2)],
 }
 
 
 def parameters(channels: int, rng: np.random.Generator) -> Parameters:
-    """Filters and biases of all branches, named like "3×3.1.w"."""
+    """Filters and biases of all branches, named like "conv3.w"."""
     named = {}
-    for branch, chain in BRANCHES.items():
+    for chain in BRANCHES.values():
         c = channels
-        for i, (k, filters) in enumerate(chain, 1):
-            named[f"{branch}.{i}.w"] = kaiming_normal((k, k, c, filters), rng=rng)
-            named[f"{branch}.{i}.b"] = rng.normal(0, 0.1, filters).astype(np.float32)
+        for name, k, filters in chain:
+            named[f"{name}.w"] = kaiming_normal((k, k, c, filters), rng=rng)
+            named[f"{name}.b"] = rng.normal(0, 0.1, filters).astype(np.float32)
             c = filters
     return {k: gg.Tensor(v, requires_grad=True, name=k) for k, v in named.items()}
 
 
 def inception(x: Any, p: Parameters) -> Any:
     """Images (batch, height, width, channels) → the same size, with the filters of all branches."""
+
+    def conv(x: Any, name: str) -> Any:
+        with gg.scope(name):
+            return gg.conv(x, p[f"{name}.w"], p[f"{name}.b"], padding="same")
+
     found = []
     with gg.scope("inception"):
         for branch, chain in BRANCHES.items():
             with gg.scope(branch):
                 y = gg.max_pool(x, 3, stride=1, padding=1) if branch == "pool" else x
-                for i in range(1, len(chain) + 1):
-                    w, b = p[f"{branch}.{i}.w"], p[f"{branch}.{i}.b"]
-                    y = gg.relu(gg.conv(y, w, b, padding="same"))
+                for name, _, _ in chain:
+                    y = gg.relu(conv(y, name))
                 found.append(y)
         return gg.concatenate(found, axis=-1)
 
@@ -64,7 +68,7 @@ def flops(shape: tuple[int, ...]) -> int:
     each = 9 * channels  # for a pixel: the pool compares the nine of a window
     for chain in BRANCHES.values():
         c = channels
-        for k, filters in chain:
+        for _, k, filters in chain:
             each += 2 * k * k * c * filters + filters + filters  # filters, bias, relu
             c = filters
     return n * height * width * each

@@ -32,7 +32,7 @@ def parameters(channels: int, rng: np.random.Generator, small: float = 0.3) -> P
     named = {}
     for i in (1, 2):
         named[f"w{i}"] = small * kaiming_normal((3, 3, channels, channels), rng=rng)
-        named[f"b{i}"] = rng.normal(0, 0.03, channels).astype(np.float32)
+        named[f"b{i}"] = np.zeros(channels, np.float32)
     return {k: gg.Tensor(v, requires_grad=True, name=k) for k, v in named.items()}
 
 

@@ -33,7 +33,7 @@ def parameters(channels: int, filters: int, rng: np.random.Generator) -> Paramet
         "plain": (3, 3, channels, filters),
     }
     return {
-        k: gg.Tensor(kaiming_normal(shape, rng=rng), requires_grad=True, name=f"w_{k}")
+        k: gg.Tensor(kaiming_normal(shape, rng=rng), requires_grad=True, name="w")
         for k, shape in shapes.items()
     }
 
