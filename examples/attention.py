@@ -68,7 +68,7 @@ def attention(x: Any, p: Parameters, heads: int = 2) -> Any:
     with gg.scope("attention"):
         q, k, v = (split(project(x, name), heads) for name in ("query", "key", "value"))
         with gg.scope("weights"):
-            scores = (q / np.sqrt(d)) @ gg.swapaxes(k, -1, -2)
+            scores = (q / d**0.5) @ gg.swapaxes(k, -1, -2)
             weights = gg.softmax(gg.where(past, scores, -np.inf))
         return project(merge(weights @ v), "out")
 

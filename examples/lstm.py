@@ -92,7 +92,8 @@ def main(picture: str | None = None) -> None:
         if reader.inputs[operand] is p["w"]:
             print(f"{reader.scope} adds a gradient of norm {norm:.3f} to that of w")
     path = picture or Path(tempfile.mkdtemp()) / "lstm.svg"
-    print(gg.draw(loss, flow=True, collapse=[f"step{t}.gates" for t in (1, 2, 3)], title="LSTM, three steps").save(path))
+    gates = [f"step{t}.gates" for t in (1, 2, 3)]  # one card each, or nothing else could be seen
+    print(gg.draw(loss, flow=True, collapse=gates, title="LSTM, three steps").save(path))
 
 
 if __name__ == "__main__":
