@@ -112,6 +112,55 @@ def test_shift_consistency():
     assert sum(blurred) > sum(strided)
 
 
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where temporary folders of an example lie."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    return tmp_path
+
+
+def drawn(text, folder):
+    """What an example of a block printed: its gradients passed, and its picture is there."""
+    assert "gradient: passed" in text
+    path = Path(text.splitlines()[-1])
+    assert path.is_relative_to(folder)
+    assert "</svg>" in path.read_text(encoding="utf-8")
+    return text
+
+
+def test_attention(folder):
+    text = drawn(run("attention"), folder)
+    assert "another last token changes what the others learn: False" in text
+
+
+def test_lstm(folder):
+    norms = re.findall(r"step(\d)\S* adds a gradient of norm (\S+)", drawn(run("lstm"), folder))
+    assert sorted(step for step, _ in norms) == ["1", "2", "3"]
+    assert all(float(norm) > 0.01 for _, norm in norms)
+
+
+def test_residual(folder):
+    pairs = re.findall(r"(\S+) sends the images .* norm (\S+)", drawn(run("residual"), folder))
+    norms = {scope: float(norm) for scope, norm in pairs}
+    assert len(norms) == 3
+    assert norms["residual.block1.skip"] > 5 * norms["residual.block1.conv1"]
+    assert norms["residual.block1.conv1"] > 50 * norms["plain.block1.conv1"]
+
+
+def test_inception(folder):
+    assert "173 parameters" in drawn(run("inception"), folder)
+
+
+def test_separable(folder):
+    text = drawn(run("separable"), folder)
+    weights = dict(re.findall(r"(\w+): (\d+) weights", text))
+    assert weights == {"separable": str(9 * 8 + 8 * 16), "plain": str(9 * 8 * 16)}
+
+
+def test_unet(folder):
+    assert "3,681 parameters" in drawn(run("unet"), folder)
+
+
 def test_every_example_is_tested():
     source = Path(__file__).read_text(encoding="utf-8")
     for path in (ROOT / "examples").glob("*.py"):
