@@ -147,7 +147,7 @@ def _product(left: str, right: str, result: str, x: Any, y: Any) -> Any:
     depth = prod(y.shape[len(batch) : len(batch + inner)])
     x = _fast(x.reshape(*shape, prod(tall), depth))
     y = _fast(y.reshape(*shape, depth, prod(wide)))
-    return _arranged(np.matmul(x, y).reshape(*shape, *tall, *wide), batch + rows + columns, result)
+    return _arranged(np.matmul(x, y).reshape(shape + tall + wide), batch + rows + columns, result)
 
 
 def _arranged(x: Any, labels: str, wanted: str) -> Any:
