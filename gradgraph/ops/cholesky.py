@@ -13,7 +13,7 @@ from .. import scalar
 from ..draw import Draw
 from ..spec import Spec
 from .elementwise import mask, where
-from .factor import SIZES, Factor, lapack_dtype, solve, wide
+from .factor import SIZES, Factor, inv, lapack_dtype, wide
 from .linalg import matrix_transpose
 
 __all__ = ["cholesky"]
@@ -25,20 +25,22 @@ class Cholesky(Factor):
     checks = True
 
     def forward(self, a: Any) -> Any:
-        return np.linalg.cholesky(wide(_symmetric(a))).astype(lapack_dtype(a), copy=False)
+        mean = wide(a) + wide(a).swapaxes(-1, -2)
+        mean *= 0.5
+        return np.linalg.cholesky(mean).astype(lapack_dtype(a), copy=False)
 
     def vjp_a(self, g: Any, out: Any, a: Any) -> Any:
-        product = matrix_transpose(out) @ g
-        low = np.tri(out.shape[-1], dtype=bool)
-        half = 0.5 * where(low, product, matrix_transpose(product))
         turned = matrix_transpose(out)
-        return _symmetric(solve(turned, matrix_transpose(solve(turned, half))))
+        product = turned @ g
+        half = 0.5 * where(_low(out), product, matrix_transpose(product))
+        back = inv(turned)
+        return _symmetric(back @ half @ matrix_transpose(back))
 
     def jvp_a(self, t: Any, out: Any, a: Any) -> Any:
-        inner = solve(out, matrix_transpose(solve(out, _symmetric(t))))
-        n = out.shape[-1]
-        half = mask(inner, np.tri(n, dtype=bool)) - 0.5 * mask(inner, np.eye(n, dtype=bool))
-        return out @ half
+        back = inv(matrix_transpose(out))
+        inner = matrix_transpose(back) @ _symmetric(t) @ back
+        on_diagonal = _low(out) & _low(out).T
+        return out @ (mask(inner, _low(out)) - 0.5 * mask(inner, on_diagonal))
 
     def _problem(self, a: Any) -> str:
         try:
@@ -76,7 +78,12 @@ class Cholesky(Factor):
 
 
 def _symmetric(a: Any) -> Any:
-    return 0.5 * a + 0.5 * matrix_transpose(a)
+    return 0.5 * (a + matrix_transpose(a))
+
+
+def _low(a: Any) -> Any:
+    """Where the lower triangle of a square matrix is, the diagonal included."""
+    return np.tri(a.shape[-1], dtype=bool)
 
 
 _CHOLESKY = Cholesky()

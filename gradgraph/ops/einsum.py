@@ -169,11 +169,12 @@ def _spread(c: Any, own: str, kept: str, lead: Shape, shape: Shape) -> Any:
     axes = enumerate(zip(own, shape, strict=True))
     ones = (n if v in kept and own.index(v) == place else 1 for place, (v, n) in axes)
     c = reshape(c, (*lead, *ones))
-    if len(set(own)) == len(own):
-        return broadcast_to(c, lead + shape)
-    at = np.indices(shape, sparse=True)
-    equal = [at[place] == at[own.index(label)] for place, label in enumerate(own)]
-    return mask(c, np.logical_and.reduce(np.broadcast_arrays(*equal)))
+    for place, label in enumerate(own):
+        first = own.index(label)
+        if first != place:
+            square = [n if axis in (first, place) else 1 for axis, n in enumerate(shape)]
+            c = mask(c, np.eye(shape[place], dtype=bool).reshape(square))
+    return broadcast_to(c, lead + shape)
 
 
 def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:
@@ -206,30 +207,50 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:
     """
     text, given = _text(subscripts, operands)
     xs = [x if isinstance(x, SCALARS) or hasattr(x, "ndim") else np.asarray(x) for x in given]
-    terms, result = _explicit(text, [np.shape(x) for x in xs])
-    sizes = _lengths(text, terms, [np.shape(x) for x in xs])
-    for i, (term, x) in enumerate(zip(terms, xs, strict=True)):
-        long = [place for place, v in enumerate(term) if x.shape[place] == sizes[v]]
-        if len(long) < len(term):  # an axis of length 1 that broadcasts is no axis
-            terms[i] = "".join(term[place] for place in long)
-            xs[i] = reshape(x, tuple(x.shape[place] for place in long))
-    for group in _path(tuple(terms), result, tuple(np.shape(x) for x in xs)):
-        taken = [(terms.pop(i), xs.pop(i)) for i in sorted(group, reverse=True)][::-1]
-        labels = "".join(term for term, _ in taken)
-        out = _among(labels, "".join([result, *terms])) if terms else result
-        xs.append(Einsum.of(_joined([term for term, _ in taken], out))(*(x for _, x in taken)))
-        terms.append(out)
+    shapes = tuple(x.shape if hasattr(x, "shape") else () for x in xs)
+    long, steps = _plan(text, shapes)
+    xs = [x if n == m else reshape(x, m) for x, n, m in zip(xs, shapes, long, strict=True)]
+    for group, op in steps:
+        result = op(*(xs[i] for i in group))
+        xs = [x for i, x in enumerate(xs) if i not in group] + [result]
     return xs[0]
 
 
 @lru_cache(maxsize=1024)
-def _path(terms: tuple[str, ...], result: str, shapes: tuple[Shape, ...]) -> list[tuple[int, ...]]:
-    """Which operands are contracted together, in turn; each result becomes the last operand."""
-    if len(terms) < 3:
-        return [tuple(range(len(terms)))]
+def _plan(
+    text: str, shapes: tuple[Shape, ...]
+) -> tuple[list[Shape], list[tuple[tuple[int, ...], Einsum]]]:
+    """How to compute a sum of products.
+
+    Returns:
+        The shapes of the operands without axes of length 1 that broadcast against a label's
+        length: those are no axes; and the steps: which operands are multiplied, and by what op.
+        The result of a step becomes the last operand.
+    """
+    terms, result = _explicit(text, shapes)
+    sizes = _lengths(text, terms, shapes)
+    long = []
+    for i, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
+        pairs = [(v, n) for v, n in zip(term, shape, strict=True) if n == sizes[v]]
+        terms[i] = "".join(v for v, _ in pairs)
+        long.append(tuple(n for _, n in pairs))
+    steps = []
+    for group in _path(_joined(terms, result), long):
+        taken = [terms[i] for i in group]
+        terms = [term for i, term in enumerate(terms) if i not in group]
+        out = _among("".join(taken), "".join([result, *terms])) if terms else result
+        terms.append(out)
+        steps.append((group, Einsum.of(_joined(taken, out))))
+    return long, steps
+
+
+def _path(subscripts: str, shapes: list[Shape]) -> list[tuple[int, ...]]:
+    """Which operands are multiplied together, in turn."""
+    if len(shapes) < 3:
+        return [tuple(range(len(shapes)))]
     stand_ins = [np.broadcast_to(np.zeros(()), shape) for shape in shapes]
-    path: Any = np.einsum_path(_joined(terms, result), *stand_ins, optimize="greedy")[0]
-    return list(path[1:])
+    path: Any = np.einsum_path(subscripts, *stand_ins, optimize="greedy")[0]
+    return [tuple(sorted(group)) for group in path[1:]]
 
 
 def _text(subscripts: Any, operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
@@ -262,7 +283,7 @@ def _letters(labels: Any) -> str:
 _TERM = re.compile(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*")
 
 
-def _explicit(text: str, shapes: list[Shape]) -> tuple[list[str], str]:
+def _explicit(text: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
     """Labels of the operands and of the result, with letters for the axes of "..."."""
     operands, arrow, result = text.partition("->")
     terms = operands.split(",")
@@ -322,7 +343,7 @@ def _count(n: int, one: str, many: str) -> str:
     return f"{n} {one if n == 1 else many}"
 
 
-def _lengths(text: str, terms: list[str], shapes: list[Shape]) -> dict[str, int]:
+def _lengths(text: str, terms: list[str], shapes: Sequence[Shape]) -> dict[str, int]:
     """The length of each label; 1 counts only where there is no other."""
     seen: dict[str, tuple[int, int]] = {}  # the operand that has it, and its length there
     for i, (term, shape) in enumerate(zip(terms, shapes, strict=True)):
@@ -340,7 +361,7 @@ def _lengths(text: str, terms: list[str], shapes: list[Shape]) -> dict[str, int]
 
 
 def _two_lengths(
-    text: str, label: str, one: tuple[int, int], other: tuple[int, int], shapes: list[Shape]
+    text: str, label: str, one: tuple[int, int], other: tuple[int, int], shapes: Sequence[Shape]
 ) -> ShapeError:
     name = f"label {label!r}" if label in text else "an axis of '...'"
     (i, n), (j, m) = one, other

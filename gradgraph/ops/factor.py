@@ -229,8 +229,9 @@ def lapack_dtype(*arrays: Any) -> np.dtype[Any]:
 
 
 def wide(a: Any) -> Any:
-    """float16 as float32, which LAPACK takes; anything else as it is."""
-    return a.astype(np.float32) if a.dtype == np.float16 else a
+    """The matrices in a dtype that LAPACK takes: float16 as float32, integers as float64."""
+    dtype = lapack_dtype(a)
+    return a.astype(np.float32 if dtype.itemsize == 2 else dtype, copy=False)
 
 
 def _other_rows(a: Shape, b: Shape) -> ShapeError:
