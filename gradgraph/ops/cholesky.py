@@ -25,7 +25,7 @@ class Cholesky(Factor):
     checks = True
 
     def forward(self, a: Any) -> Any:
-        mean = wide(a) + wide(a).swapaxes(-1, -2)
+        mean = wide(a) + matrix_transpose(wide(a))
         mean *= 0.5
         return np.linalg.cholesky(mean).astype(lapack_dtype(a), copy=False)
 

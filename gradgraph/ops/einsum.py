@@ -88,6 +88,9 @@ class Einsum(Op):
         xs = tuple(draw.normal(tuple(sizes[label] for label in term)) for term in terms)
         return cls(subscripts), xs
 
+    def label(self) -> str:
+        return self.subscripts
+
     def flops(self, out: Spec, *xs: Spec) -> int:
         sizes = self._sizes(xs)
         summed = len(sizes) > len(_split(self.subscripts)[1])
