@@ -39,6 +39,8 @@ EQUIVALENT = {
     "_fast:3: -2 → 2": SAME_GRADIENT,
     "_fast:3: 2 → 3": SAME_GRADIENT,
     "_fast:3: 2 → 1": SAME_GRADIENT,
+    "Cholesky.forward:3: mean == matrix_transpose(mean) → mean != matrix_transpose(mean)": "the"
+    " diagonal is equal, so the symmetric part is always computed, also where it is the same",
     "_low:3: 1 → 2": "the matrix is square",
     "Solve.forward:2: lapack_dtype(a, b) → lapack_dtype(b, a)": SYMMETRIC,
     "Max._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"

@@ -25,8 +25,9 @@ class Cholesky(Factor):
     checks = True
 
     def forward(self, a: Any) -> Any:
-        mean = wide(a) + matrix_transpose(wide(a))
-        mean *= 0.5
+        mean = wide(a)
+        if not (mean == matrix_transpose(mean)).all():  # else it is its own symmetric part
+            mean = _symmetric(mean)
         return np.linalg.cholesky(mean).astype(lapack_dtype(a), copy=False)
 
     def vjp_a(self, g: Any, out: Any, a: Any) -> Any:
