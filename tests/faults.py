@@ -16,6 +16,10 @@ ACTIVATION = "gradgraph.ops.activation:"
 EXPONENTIAL = "gradgraph.ops.exponential:"
 TRIGONOMETRY = "gradgraph.ops.trigonometry:"
 LINALG = "gradgraph.ops.linalg:"
+EINSUM = "gradgraph.ops.einsum:"
+FACTOR = "gradgraph.ops.factor:"
+CHOLESKY = "gradgraph.ops.cholesky:"
+ATTENTION = "gradgraph.ops.attention:"
 REDUCE = "gradgraph.ops.reduce:"
 SHAPE = "gradgraph.ops.shape:"
 INDEX = "gradgraph.ops.index:"
@@ -253,6 +257,92 @@ _LINALG = (
         LINALG + "Matmul.forward",
         "np.matmul(x, y)",
         "np.dot(x, y)",
+    ),
+)
+
+_EINSUM = (
+    Fault(
+        "einsum: labels that are summed with another operand are forgotten",
+        EINSUM + "Einsum.vjp_xs",
+        '_among(own, "".join([result, *others]))',
+        "_among(own, result)",
+    ),
+    Fault(
+        "einsum: a diagonal's cotangent goes to the whole matrix",
+        EINSUM + "_spread",
+        "if first != place:",
+        "if False:",
+        ("einsum",),
+    ),
+    Fault(
+        "einsum: the cotangent has the labels in the order of the result",
+        EINSUM + "Einsum.vjp_xs",
+        "lead + kept)",
+        "lead + _among(result, kept) + _among(kept, _unused(result)))",
+    ),
+    Fault(
+        "einsum: only the second derivative is wrong, for an operand is read as an array",
+        EINSUM + "Einsum.vjp_xs",
+        "*xs[:i],",
+        '*(getattr(x, "_data", x) for x in xs[:i]),',
+    ),
+)
+
+_FACTOR = (
+    Fault(
+        "solve: the matrix is not transposed in the VJP of b",
+        FACTOR + "Solve.vjp_b",
+        "self(matrix_transpose(a), g)",
+        "self(a, g)",
+    ),
+    Fault(
+        "solve: the sign is missing in the VJP of a",
+        FACTOR + "Solve.vjp_a",
+        "return -(",
+        "return (",
+    ),
+    Fault(
+        "inv: one factor is not transposed",
+        FACTOR + "Inv.vjp_a",
+        "turned @ g @ turned",
+        "out @ g @ turned",
+    ),
+    Fault(
+        "det: the inverse is not transposed",
+        FACTOR + "Det.vjp_a",
+        "matrix_transpose(inv(a))",
+        "inv(a)",
+    ),
+    Fault(
+        "slogdet: the determinant is a factor of the gradient of its logarithm",
+        FACTOR + "Slogdet.vjp_a",
+        "g[1][..., None, None]",
+        "(g[1] * out[1])[..., None, None]",
+    ),
+    Fault(
+        "cholesky: the diagonal is not halved in the JVP",
+        CHOLESKY + "Cholesky.jvp_a",
+        " - 0.5 * mask(inner, on_diagonal)",
+        "",
+    ),
+    Fault(
+        "cholesky: the upper triangle of the product is not cut off in the VJP",
+        CHOLESKY + "Cholesky.vjp_a",
+        "where(_low(out), product, matrix_transpose(product))",
+        "(product + matrix_transpose(product))",
+    ),
+    Fault(
+        "cholesky: the lower triangle is read, and the gradient is symmetric",
+        CHOLESKY + "Cholesky.forward",
+        "mean = _symmetric(mean)",
+        "pass",
+    ),
+    Fault(
+        "attention: a query that may look at nothing gets the mean of all values",
+        ATTENTION + "attention",
+        "return masked(result, greater(count, 0))",
+        "return result",
+        (TEST + "test_ops_linalg.py::TestAttention",),
     ),
 )
 
@@ -1021,6 +1111,8 @@ _TRANSFORM = (
 FAULTS: tuple[Fault, ...] = (
     *_ELEMENTWISE,
     *_LINALG,
+    *_EINSUM,
+    *_FACTOR,
     *_REDUCE,
     *_SHAPE,
     *_INDEX,
@@ -1057,6 +1149,30 @@ HISTORICAL: tuple[Fault, ...] = (
         "return g[..., None] * y * (x.ndim > 1)",
         ("matmul",),
         "jax#3056",
+    ),
+    Fault(
+        "a label that nothing else has is not spread over its axis",
+        EINSUM + "_spread",
+        "return broadcast_to(c, lead + shape)",
+        "return c",
+        ("einsum",),
+        "HIPS/autograd#376",
+    ),
+    Fault(
+        "a repeated label has no diagonal to go to",
+        EINSUM + "_spread",
+        "if first != place:",
+        "if first != place and own[place] in kept:",
+        ("einsum",),
+        "HIPS/autograd#115",
+    ),
+    Fault(
+        "the gradient of a symmetric matrix is triangular",
+        CHOLESKY + "Cholesky.vjp_a",
+        "return _symmetric(back @ half @ matrix_transpose(back))",
+        "return mask(back @ half @ matrix_transpose(back), _low(out))",
+        ("cholesky",),
+        "pytorch#18825",
     ),
     Fault(
         "float32 in, float64 gradient out",

@@ -25,6 +25,24 @@ EQUIVALENT = {
     "Matmul.vjp_y:6: 2 → 1": SAME_GRADIENT,
     "Matmul.vjp_y:6: 2 → 3 (again)": SAME_GRADIENT,
     "Matmul.vjp_y:6: 2 → 1 (again)": SAME_GRADIENT,
+    "Einsum.vjp_xs:9: c if kept == own else _spread(c, own, kept, g.shape[:extra], xs[i].shape)"
+    " → _spread(c, own, kept, g.shape[:extra], xs[i].shape)": SAME_GRADIENT,
+    "_product:7: not inner → inner": SAME_GRADIENT,
+    "_product:7: not rows + columns → rows + columns": SAME_GRADIENT,
+    "_product:7: rows + columns → rows": SAME_GRADIENT,
+    "_product:7: rows + columns → columns": SAME_GRADIENT,
+    "_arranged:3: x if labels == wanted else np.einsum(f'{labels}->{wanted}', x)"
+    " → np.einsum(f'{labels}->{wanted}', x)": SAME_GRADIENT,
+    "_fast:3: x if x.itemsize in x.strides[-2:] else np.ascontiguousarray(x) → x": SAME_GRADIENT,
+    "_fast:3: x if x.itemsize in x.strides[-2:] else np.ascontiguousarray(x)"
+    " → np.ascontiguousarray(x)": SAME_GRADIENT,
+    "_fast:3: -2 → 2": SAME_GRADIENT,
+    "_fast:3: 2 → 3": SAME_GRADIENT,
+    "_fast:3: 2 → 1": SAME_GRADIENT,
+    "Cholesky.forward:3: mean == matrix_transpose(mean) → mean != matrix_transpose(mean)": "the"
+    " diagonal is equal, so the symmetric part is always computed, also where it is the same",
+    "_low:3: 1 → 2": "the matrix is square",
+    "Solve.forward:2: lapack_dtype(a, b) → lapack_dtype(b, a)": SYMMETRIC,
     "Max._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
     " every cotangent to its argument's dtype; a count is exact in both",
     "Max._winners:4: 2 → 3": NO_SUCH_DTYPE,

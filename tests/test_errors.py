@@ -252,6 +252,30 @@ GOLDEN = [
         "add (net.conv2): an operand is str 'a', not numbers. Pass a Tensor, a numpy array or a"
         " Python number.",
     ),
+    (
+        gg.ShapeError,
+        lambda: gg.einsum("ij,jk->ik", tensor(2, 3), ones((4, 5))),
+        "einsum (net.conv2): subscripts 'ij,jk->ik': label 'j' is 3 long in operand 0 (2×3) and 4"
+        " long in operand 1 (4×5). Give axes of different lengths different labels.",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.einsum("ij,j->i", tensor(8, 2, 3), ones(3)),
+        "einsum (net.conv2): operand 0 is 8×2×3 (3 axes), but has 2 labels, 'ij'. Give one label to"
+        " each axis, or write ... for those in front.",
+    ),
+    (
+        gg.DomainError,
+        lambda: gg.solve(tensor(2, 2), ones(2)),
+        "solve (net.conv2): a is singular: one row is a combination of the others. Add a little to"
+        " its diagonal: a + 1e-6 * np.eye(2).",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.attention(tensor(4, 8), tensor(3, 8), tensor(4, 8)),
+        "attention (net.conv2): q is 4×8, k is 3×8, v is 4×8: there are 3 keys, but 4 values. Give"
+        " each key one value: axis -2 of k and v must agree.",
+    ),
 ]
 
 

@@ -4,10 +4,14 @@ Each module says in `__all__` which of its functions are public.
 """
 
 from .activation import *
+from .attention import *
+from .cholesky import *
 from .conv import *
 from .custom import *
+from .einsum import *
 from .elementwise import *
 from .exponential import *
+from .factor import *
 from .index import *
 from .linalg import *
 from .loss import *

@@ -1,8 +1,10 @@
-"""Matrix products, by numpy's rules."""
+"""Matrix products, and products over other axes, by numpy's rules."""
 
 from __future__ import annotations
 
 from math import prod
+from operator import index
+from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,13 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
-from ..op import Op
-from ..spec import Shape, Spec, promote, show
+from ..op import SCALARS, Op
+from ..spec import Shape, Spec, axes_of, promote, show
+from .einsum import Einsum
+from .elementwise import multiply
 from .shape import reshape, swapaxes
 
-__all__ = ["matmul"]
+__all__ = ["dot", "inner", "matmul", "matrix_transpose", "outer", "tensordot"]
 
 
 class Matmul(Op):
@@ -132,3 +136,136 @@ def matmul(x: Any, y: Any) -> Any:
     array([11.])
     """
     return _MATMUL(x, y)
+
+
+def matrix_transpose(x: Any) -> Any:
+    """x with its last two axes exchanged: the transpose of each matrix (…, m, n).
+
+    Raises:
+        ShapeError: if x has fewer than two axes.
+
+    >>> matrix_transpose(np.zeros((5, 2, 3))).shape
+    (5, 3, 2)
+    """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    if x.ndim < 2:
+        raise ShapeError(
+            "matrix_transpose",
+            f"x is {show(x.shape)}, and a matrix has two axes",
+            "Make a column of a vector with x[:, None].",
+        )
+    return swapaxes(x, -1, -2)
+
+
+def dot(a: Any, b: Any) -> Any:
+    """numpy's dot: the sum of products over the last axis of a and the last but one of b.
+
+    For vectors the inner product, for matrices `matmul`; a scalar scales. With more axes,
+    dot(a, b)[i, j, k, l] = Σₙ a[i, j, n] b[k, n, l]: leading axes do not broadcast as in `matmul`,
+    but all meet all.
+
+    Raises:
+        ShapeError: if the lengths of the axes differ.
+
+    >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    array(11.)
+    """
+    a, b = (_operand(x) for x in (a, b))
+    if not (np.ndim(a) and np.ndim(b)):
+        return multiply(a, b)
+    if a.ndim > 1 and b.ndim > 2:
+        return _contracted("dot", a, b, [-1], [-2])
+    return matmul(a, b)
+
+
+def inner(a: Any, b: Any) -> Any:
+    """The sum of products over the last axes: inner(a, b)[i, j] = Σₙ a[i, n] b[j, n].
+
+    All other axes of a, then those of b, make the result; a scalar scales. Errors as for `dot`.
+
+    >>> inner(np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([3.0, 4.0]))
+    array([11.,  4.])
+    """
+    a, b = (_operand(x) for x in (a, b))
+    if not (np.ndim(a) and np.ndim(b)):
+        return multiply(a, b)
+    return _contracted("inner", a, b, [-1], [-1])
+
+
+def outer(a: Any, b: Any) -> Any:
+    """All products of an element of a with one of b: (a.size, b.size); both are flattened.
+
+    >>> outer(np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0]))
+    array([[ 3.,  4.,  5.],
+           [ 6.,  8., 10.]])
+    """
+    a, b = (x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b))
+    return Einsum.of("i,j->ij")(reshape(a, (a.size,)), reshape(b, (b.size,)))
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """The sum of products over some axes of a and as many of b.
+
+    The other axes of a, then those of b, make the result, in their order.
+
+    Args:
+        a, b: tensors or arrays.
+        axes: a pair (axes of a, axes of b), each an int or a sequence that is matched with the
+            other in order; or a number n: the last n axes of a and the first n of b.
+
+    Raises:
+        ShapeError: if an axis is out of range or named twice, or if the lengths differ.
+
+    >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), axes=([1, 2], [1, 0])).shape
+    (2, 5)
+    """
+    a, b = (x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b))
+    try:
+        n = index(axes)
+        of_a, of_b = list(range(-n, 0)), list(range(n))
+    except TypeError:
+        of_a, of_b = _pair(axes)
+    return _contracted("tensordot", a, b, of_a, of_b)
+
+
+def _operand(x: Any) -> Any:
+    """An operand that may be a Python number, which stays one."""
+    return x if hasattr(x, "ndim") or isinstance(x, SCALARS) else np.asarray(x)
+
+
+def _pair(axes: Any) -> tuple[list[Any], list[Any]]:
+    """The axes of both operands, from what tensordot was given."""
+    try:
+        of_a, of_b = ([x] if np.ndim(x) == 0 else list(x) for x in axes)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            "tensordot",
+            f"axes is {axes!r}, neither an int nor a pair (axes of a, axes of b)",
+            "Use axes=1 for a matrix product, or axes=([1], [0]).",
+        ) from None
+    return of_a, of_b
+
+
+def _contracted(op: str, a: Any, b: Any, of_a: list[Any], of_b: list[Any]) -> Any:
+    """The sum of products over pairs of axes."""
+    axes_of(op, of_a, a.ndim)  # each is an axis, and named once
+    axes_of(op, of_b, b.ndim)
+    if len(of_a) != len(of_b):
+        raise ShapeError(
+            op,
+            f"{len(of_a)} axes of a are summed over, but {len(of_b)} of b",
+            "Name equally many: they are matched in order.",
+        )
+    left = list(ascii_letters[: a.ndim])
+    right = list(ascii_letters[a.ndim : a.ndim + b.ndim])
+    for i, j in zip(of_a, of_b, strict=True):
+        if a.shape[i] != b.shape[j]:
+            raise ShapeError(
+                op,
+                f"a is {show(a.shape)} and b is {show(b.shape)}: axis {i} of a ({a.shape[i]}) is"
+                f" summed together with axis {j} of b ({b.shape[j]})",
+                "Choose axes of equal length.",
+            )
+        right[j] = left[i]
+    kept = [v for v in left if v not in right] + [v for v in right if v not in left]
+    return Einsum.of("".join([*left, ",", *right, "->", *kept]))(a, b)
