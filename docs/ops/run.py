@@ -64,11 +64,12 @@ class Files:
 
     def stale(self) -> list[Path]:
         """The files that are not as they would be written, or should not be there."""
-        there = {PAGE, *HERE.glob("*.svg")} & {PAGE, *self.texts, *HERE.glob("*.svg")}
         return sorted(
             path
-            for path in there | self.texts.keys()
-            if not path.exists() or path.read_bytes() != self.texts.get(path, "").encode()
+            for path in {*self.texts, *HERE.glob("*.svg")}
+            if path not in self.texts
+            or not path.exists()
+            or path.read_bytes() != self.texts[path].encode()
         )
 
     def write(self) -> None:
@@ -136,8 +137,7 @@ def by_module(
     """Classes and functions by the last part of their module's name; sorted."""
     found: dict[str, tuple[list[Any], list[Any]]] = {}
     for value in (*classes, *others):
-        module = value.__module__ if hasattr(value, "__module__") else type(value).__module__
-        entry = found.setdefault(module.rpartition(".")[2], ([], []))
+        entry = found.setdefault(value.__module__.rpartition(".")[2], ([], []))
         entry[0 if isinstance(value, type) else 1].append(value)
     return {m: (cs, sorted(fs, key=lambda f: f.__name__)) for m, (cs, fs) in sorted(found.items())}
 
@@ -256,7 +256,7 @@ def source(rule: Any) -> str:
 
 def function_entry(files: Files, function: Function, graph: gg.Graph | None) -> Iterator[str]:
     """The lines about a function that is no op."""
-    name = getattr(function, "__name__", "")
+    name = function.__name__
     yield f"\n### `{name}`\n\n`{signature(function)}`: {paragraph(function)}\n"
     if graph is None:
         yield "Its example records no op.\n"
