@@ -33,10 +33,10 @@ def wanted(args):
     return [i for i, a in enumerate(args) if a.dtype.kind == "f"]
 
 
-def directions(arrays):
+def directions(like):
     """Cotangents or tangents like these arrays, the same ones each time."""
     rng = np.random.default_rng(3)
-    return [rng.normal(size=np.shape(a)) for a in arrays]
+    return [rng.normal(size=np.shape(a)) for a in like]
 
 
 def ours(case):
