@@ -39,6 +39,15 @@ def unfold(x: Any) -> Any:
     return found.reshape(*found.shape[:3], -1)
 
 
+def fold(g: Any, y: Any, x: Any) -> Any:
+    total = np.zeros_like(x)
+    n, h, v, c = x.shape
+    taps = g.reshape(n, h - 2, v - 2, 3, 3, c)
+    for i, j in np.ndindex(3, 3):
+        total[:, i : i + h - 2, j : j + v - 2] += taps[:, :, :, i, j]
+    return total
+
+
 def blocks(x: Any) -> Any:
     n, h, v, c = x.shape
     return x.reshape(n, h // 2, 2, v // 2, 2, c)
@@ -80,7 +89,7 @@ entry(
     lambda g, y, x: spread(g * 0.25),
     lambda x: gg.avg_pool(x, 2),
 )
-entry("unfold", normal(IMAGES), unfold, None, lambda x: gg.unfold(x, 3))
+entry("unfold", normal(IMAGES), unfold, fold, lambda x: gg.unfold(x, 3))
 WEIGHTS = ((64, 28, 28, 16), (16,), (16,))
 entry(
     "batch_norm",
