@@ -90,6 +90,27 @@ def test_what_a_function_records_is_read_off_its_example():
     assert names(recorded(gg.conv)) == ["conv"]
 
 
+def squared(x):
+    """Its example has integers only.
+
+    >>> squared(np.array([1, 2]))
+    array([1, 4])
+    """
+    return x * x
+
+
+def silent(x):
+    """No example."""
+    return x
+
+
+def test_examples_of_integers_and_functions_without_one(monkeypatch):
+    monkeypatch.setattr(gg, "squared", squared, raising=False)
+    monkeypatch.setattr(gg, "silent", silent, raising=False)
+    assert names(recorded(squared)) == ["multiply"]
+    assert recorded(silent) is None
+
+
 def test_the_rules_of_an_op_are_shown_without_types_and_docstrings():
     assert run.rules(gg.Op.registry["multiply"]).splitlines() == [
         "def vjp_x(self, g, out, x, y):",

@@ -101,15 +101,16 @@ def _sharing(graph: gg.Graph) -> tuple[int, int]:
 
 def _short(a: Any) -> Any:
     """Floats with two digits after the point."""
-    if isinstance(a, float):
+    if isinstance(a, float) and not isinstance(a, np.generic):
         return round(a, 2)
     return np.asarray(np.round(a, 2)) if np.asarray(a).dtype.kind == "f" else a
 
 
 def _recorded(op: Any, args: tuple[Any, ...]) -> Sample | None:
     """The sample, recorded; None if the op refuses these arguments."""
+    arrays = any(isinstance(a, np.ndarray) for a in args)
     given = [
-        a if not isinstance(a, np.ndarray) else _leaf(a, name, op)
+        a if arrays and not isinstance(a, np.ndarray) else _leaf(np.asarray(a), name, op)
         for a, name in zip(args, names(op, len(args)), strict=True)
     ]
     try:

@@ -58,11 +58,13 @@ def _graphs(function: Callable[..., Any], args: Any, kwargs: Any) -> list[gg.Gra
     """The graph of one call, if it made any."""
     names = list(inspect.signature(function).parameters)
     named = {**dict(zip(names, args, strict=False)), **kwargs}
-    arrays = any(isinstance(a, np.ndarray | gg.Tensor) for a in _parts(list(named.values())))
+    values = list(_parts(list(named.values())))
+    arrays = any(isinstance(a, np.ndarray | gg.Tensor) for a in values)
+    floats = not arrays or any(getattr(a, "dtype", np.dtype(int)).kind == "f" for a in values)
     with gg.capture():
         out = function(
-            *(_lifted(a, n, arrays) for a, n in zip(args, [*names, *names], strict=False)),
-            **{n: _lifted(a, n, arrays) for n, a in kwargs.items()},
+            *(_lifted(a, n, arrays, floats) for a, n in zip(args, [*names, *names], strict=False)),
+            **{n: _lifted(a, n, arrays, floats) for n, a in kwargs.items()},
         )
     outs = [o for o in _parts(out) if isinstance(o, gg.Tensor)]
     graph = gg.Graph.of(outs) if outs else None
@@ -77,12 +79,13 @@ def _parts(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _lifted(value: Any, name: str, arrays: bool) -> Any:
-    """Floats as leaves that require grad; a number or a list only where there are no arrays."""
+def _lifted(value: Any, name: str, arrays: bool, floats: bool) -> Any:
+    """Floats as leaves that require grad; a number or a list only where there are no arrays, and
+    an array of integers as a leaf only where there are no floats."""
     if isinstance(value, gg.Tensor):
         return value
     if isinstance(value, tuple | list) and any(isinstance(v, np.ndarray) for v in value):
-        return type(value)(_lifted(v, f"{name}[{i}]", arrays) for i, v in enumerate(value))
+        return type(value)(_lifted(v, f"{name}[{i}]", arrays, floats) for i, v in enumerate(value))
     if not arrays and isinstance(value, float | list):
         try:
             value = np.asarray(value)
@@ -90,4 +93,6 @@ def _lifted(value: Any, name: str, arrays: bool) -> Any:
             return value
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         return gg.Tensor(value, requires_grad=True, name=name)
+    if isinstance(value, np.ndarray) and not floats:
+        return gg.Tensor(value, name=name)
     return value
