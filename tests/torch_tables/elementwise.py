@@ -56,7 +56,7 @@ UNARY: dict[str, tuple[Any, Any]] = {
     "mish": (F.mish, normal),
     "softplus": (partial(F.softplus, threshold=50), normal),
     "softsign": (F.softsign, distinct),
-    "hard_sigmoid": (F.hardsigmoid, lambda *s: distinct(*s) * 4.1),
+    "hard_sigmoid": (lambda x: torch.clamp(x / 6 + 0.5, 0, 1), lambda *s: distinct(*s) * 4.1),
     "hard_swish": (F.hardswish, lambda *s: distinct(*s) * 4.1),
     "hard_tanh": (F.hardtanh, lambda *s: distinct(*s) * 1.3),
     "sigmoid": (torch.sigmoid, normal),
@@ -96,9 +96,9 @@ for function in (
     "elu",
     "erf",
     "erfc",
+    "softplus",
 ):
     case(f"{function} extremes", UNARY[function][0], EXTREME)
-case("softplus extremes", lambda x: torch.logaddexp(x, torch.zeros_like(x)), EXTREME)
 case("softmax extremes", partial(torch.softmax, dim=-1), EXTREME)
 case("log_softmax extremes", partial(torch.log_softmax, dim=-1), EXTREME)
 case("cross_entropy extremes", F.cross_entropy, EXTREME.reshape(2, 4), np.array([0, 3]))
@@ -112,7 +112,25 @@ case(
     ours=lambda x: gg.leaky_relu(x, 0.3),
 )
 case("elu alpha", lambda x: F.elu(x, 0.7), distinct(9), ours=lambda x: gg.elu(x, 0.7))
-case("celu alpha", lambda x: F.celu(x, 0.7), distinct(9), ours=lambda x: gg.celu(x, 0.7))
+case(
+    "celu alpha",
+    lambda x: torch.where(x > 0, x, 0.7 * torch.expm1(x / 0.7)),
+    distinct(9),
+    ours=lambda x: gg.celu(x, 0.7),
+)
+case(
+    "celu by its kernel",
+    lambda x: F.celu(x, 0.7),
+    distinct(9),
+    ours=lambda x: gg.celu(x, 0.7),
+    differs="theirs has 1 / alpha in float32 only, so its gradient is off by 1e-8",
+)
+case(
+    "hard_sigmoid by its kernel",
+    F.hardsigmoid,
+    distinct(9),
+    differs="theirs has 1 / 6 in float32 only, so its gradient is off by 1e-8",
+)
 case(
     "gelu tanh",
     lambda x: F.gelu(x, approximate="tanh"),
