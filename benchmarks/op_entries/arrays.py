@@ -19,6 +19,13 @@ def backwards_sum(g: Any) -> Any:
     return np.cumsum(g[:, ::-1], -1)[:, ::-1]
 
 
+def before(x: Any) -> Any:
+    """The product of all elements before each: with that of those behind, right at zeros too."""
+    product = np.ones_like(x)
+    np.cumprod(x[:, :-1], 1, out=product[:, 1:])
+    return product
+
+
 def along(function: str) -> Any:
     return lambda x: getattr(gg, function)(x, axis=-1)
 
@@ -51,7 +58,13 @@ entry(
     lambda g, y, x: np.where(x == kept(y), kept(g), 0),
     along("max"),
 )
-entry("prod", positive(*ONE), lambda x: x.prod(-1), lambda g, y, x: kept(g * y) / x, along("prod"))
+entry(
+    "prod",
+    positive(*ONE),
+    lambda x: x.prod(-1),
+    lambda g, y, x: kept(g) * before(x) * before(x[:, ::-1])[:, ::-1],
+    along("prod"),
+)
 entry(
     "cumsum",
     normal(*ONE),
