@@ -136,16 +136,23 @@ def _leaf(a: Any, name: str, op: Any) -> gg.Tensor:
 
 
 def _scalars(sample: Sample) -> gg.Graph | None:
-    """The sample's graph of scalars, with the places in their arrays as names."""
+    """The sample's graph of scalars, with the places in their arrays as names; of several results
+    that one is unfolded which takes most."""
+    found = [_unfolded(sample, i) for i in range(len(sample.graph.outputs))]
+    return max((g for g in found if g), key=len, default=None)
 
-    def first(*xs: Any) -> Any:
+
+def _unfolded(sample: Sample, i: int) -> gg.Graph | None:
+    """The graph of scalars of the result with index i."""
+
+    def one(*xs: Any) -> Any:
         out = sample.op(*xs)
-        return out[0] if isinstance(out, tuple) else out
+        return out[i] if isinstance(out, tuple) else out
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found = gg.scalars(first, *sample.args)
+            found = gg.scalars(one, *sample.args)
         except gg.DTypeError:  # a user's function that mixes scalars and arrays of no axes
             return None
     for name, array in zip(names(sample.op, len(sample.args)), found.inputs, strict=True):
