@@ -198,7 +198,7 @@ def in_scalars(files: Files, cls: type[gg.Op]) -> Iterator[str]:
     elif graph is None and len(cls.constant) == len(cls.args):
         yield "Its result has no derivative, so in scalars it is a constant.\n"
     elif graph is None:
-        yield "In scalars nothing is recorded: the result is made of given elements and constants.\n"
+        yield "In scalars nothing is recorded: the result is given elements, or constants.\n"
     else:
         image = files.draw(f"{cls.name}_scalars", graph, f"{cls.name} in scalars")
         count = len(graph.vertices)
