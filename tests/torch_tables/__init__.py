@@ -1,0 +1,1 @@
+"""The tables of `test_against_torch`."""
