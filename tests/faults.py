@@ -80,20 +80,20 @@ _ELEMENTWISE = (
     Fault(
         "power: the exponent is not decremented",
         ELEMENTWISE + "Power.vjp_x",
-        "y - 1)",
-        "y)",
+        "(y - 1)",
+        "y",
     ),
     Fault(
         "power: the factor ln x is missing",
         ELEMENTWISE + "Power.vjp_y",
-        "g * (mask(out, negate(zero)) * np.log(where(zero, 1.0, x)))",
-        "g * mask(out, negate(zero))",
+        "g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))",
+        "g * mask(out, negate(flat))",
     ),
     Fault(
         "power: 0 to the 0 is NaN in the VJP of x",
         ELEMENTWISE + "Power.vjp_x",
-        "where(flat, 1.0, y - 1)",
-        "(y - 1.0)",
+        "where(flat, 1.0, x)",
+        "x",
     ),
     Fault(
         "negative: the sign is missing",

@@ -1,7 +1,8 @@
-"""Ops that work on each element: arithmetic, powers, exponentials, activations, choices."""
+"""Ops that work on each element: arithmetic and choices, and the base classes of such ops."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,16 +16,23 @@ from ..op import Op
 from ..spec import Spec, broadcast, floating, inexact, promote
 
 __all__ = [
+    "abs",
     "absolute",
     "add",
     "alias",
+    "apply_where",
     "cast",
+    "clip",
     "divide",
     "mask",
     "maximum",
+    "minimum",
     "multiply",
     "negative",
     "power",
+    "reciprocal",
+    "remainder",
+    "square",
     "subtract",
     "where",
 ]
@@ -74,7 +82,7 @@ class Binary(Elementwise, abstract=True):
     style = "arithmetic"
 
     def spec(self, x: Spec, y: Spec) -> Spec:
-        dtype = promote(x, y) if self.keeps_integers else floating(x, y)
+        dtype = promote(x, y) if self.keeps_integers else inexact(x, y)
         return Spec(broadcast(self.name, x=x, y=y), dtype)
 
     @classmethod
@@ -84,6 +92,12 @@ class Binary(Elementwise, abstract=True):
         if draw.integer(0, 5) == 5:
             return cls(), (values(a), float(values(())))
         return cls(), (values(a), values(b))
+
+
+def floats(x: Any) -> Any:
+    """x as an array of floats: of integers, the negative of an unsigned one would be wrong."""
+    x = np.asarray(x)
+    return x.astype(inexact(Spec.of(x)), copy=False)
 
 
 class Add(Binary):
@@ -146,18 +160,53 @@ class Divide(Binary):
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return -(g * out / y)
 
+    def spec(self, x: Spec, y: Spec) -> Spec:
+        return Spec(broadcast(self.name, x=x, y=y), floating(x, y))
+
     def scalar(self, x: Any, y: Any) -> Any:
         return x / y
 
 
+class Remainder(Binary):
+    """x - y ⌊x / y⌋, with the sign of y."""
+
+    forward = np.remainder
+    kinks = (
+        Kink(
+            "x a multiple of y",
+            "slope 1 by x, -x / y by y",
+            ([4.0, 5.0], [2.0, 2.0]),
+            ([1.0, 1.0], [-2.0, -2.0]),
+        ),
+    )
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g * np.round((out - x) / y)  # -⌊x / y⌋ of the exact quotient, not the rounded one
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return x - y * scalar.floor(x / y)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        a, b = draw.broadcastable(2)
+        fraction = 0.0 if draw.ties else 0.5 + draw.rng.uniform(-0.2, 0.2, a)
+        x = (draw.rng.integers(-4, 4, a) + fraction) / 2
+        y = draw.rng.choice([0.5, -0.5, 1.0, -1.0, 2.0, -2.0], b)
+        return cls(), (np.asarray(x), y if draw.ties else y * draw.rng.uniform(1.0, 1.02, b))
+
+
 class Power(Binary):
-    """x to the y; the derivative by y counts log 0 as 0, so that 0 ** y is flat."""
+    """x to the y; the derivative by y counts ln x as 0 for x ≤ 0, where y cannot vary."""
 
     ufunc = np.power
     domain = "positive"
     kinks = (
         Kink("x = 0, y = 0", "slope 0 by x", ([0.0], 0), ([0.0],)),
         Kink("x = 0, y > 0", "slope 0 by y", ([0.0], [2.0]), ([0.0], [0.0])),
+        Kink("x < 0", "slope 0 by y", ([-2.0], [3.0]), ([12.0], [0.0])),
     )
 
     def forward(self, x: Any, y: Any) -> Any:
@@ -165,11 +214,11 @@ class Power(Binary):
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = both(equal(x, 0), equal(y, 0))
-        return g * (y * x ** where(flat, 1.0, y - 1))
+        return g * (y * where(flat, 1.0, x) ** (y - 1))
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
-        zero = equal(x, 0)
-        return g * (mask(out, negate(zero)) * np.log(where(zero, 1.0, x)))
+        flat = greater_equal(0, x)
+        return g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))
 
     def scalar(self, x: Any, y: Any) -> Any:
         return x**y
@@ -187,6 +236,22 @@ class Power(Binary):
             return cls(), (zeros, draw.positive(zeros.shape))
         op, args = super().sample(draw)
         return op, args
+
+
+class Square(Unary):
+    """x²."""
+
+    forward = np.square
+    style = "arithmetic"
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g * (2 * x)
+
+    def spec(self, x: Spec) -> Spec:
+        return Spec(x.shape, np.square(np.empty(0, x.dtype)).dtype)  # booleans become int8
+
+    def scalar(self, x: Any) -> Any:
+        return x * x
 
 
 class Negative(Unary):
@@ -241,6 +306,87 @@ class Maximum(Binary):
         a, b = draw.broadcastable(2)
         x, y = draw.kinky(a), draw.kinky(b)
         return cls(), (x, y if draw.ties else np.asarray(y + 0.03))
+
+
+class Minimum(Binary):
+    """The smaller of x and y; a tie gives each half of the gradient."""
+
+    forward = np.minimum
+    kinks = (Kink("x = y", "half to each", ([1.0, 2.0], [1.0, 4.0]), ([0.5, 1.0], [0.5, 0.0])),)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return mask(g, greater(y, x)) + 0.5 * mask(g, equal(x, y))
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return mask(g, greater(x, y)) + 0.5 * mask(g, equal(x, y))
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return scalar.minimum(x, y)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        return cls(), Maximum.sample(draw)[1]
+
+
+class Clip(Elementwise):
+    """x kept between bounds; what a bound clips, or touches, goes to the bound.
+
+    Attributes:
+        sides: which bounds there are: `"low"`, `"high"` or both in this order.
+    """
+
+    sides: tuple[str, ...]
+    diagonal = ("x", "bounds")
+    kinks = (
+        Kink(
+            "x = low or x = high",
+            "everything to the bound",
+            ([-1.0, 0.0, 1.0, 2.0, 3.0], [0.0], [2.0]),
+            ([0.0, 0.0, 1.0, 0.0, 0.0], [2.0], [2.0]),
+            (("low", "high"),),
+        ),
+    )
+
+    def forward(self, x: Any, *bounds: Any) -> Any:
+        return np.clip(x, *self._pair(bounds))
+
+    def vjp_x(self, g: Any, out: Any, x: Any, *bounds: Any) -> Any:
+        low, high = self._pair(bounds)
+        if low is None:
+            return mask(g, greater(high, x))
+        above = greater(x, low)
+        return mask(g, above if high is None else both(above, greater(high, x)))
+
+    def vjp_bounds(self, g: Any, out: Any, i: int, x: Any, *bounds: Any) -> Any:
+        low, high = self._pair(bounds)
+        if self.sides[i] == "high":
+            return mask(g, greater_equal(x if low is None else np.maximum(x, low), high))
+        below = greater_equal(low, x)
+        return mask(g, below if high is None else both(below, greater(high, low)))
+
+    def _pair(self, bounds: Any) -> list[Any]:
+        """The lower and the upper bound, None where there is none."""
+        given = dict(zip(self.sides, bounds, strict=True))
+        return [given.get("low"), given.get("high")]
+
+    def spec(self, x: Spec, *bounds: Spec) -> Spec:
+        shapes = dict(zip(self.sides, bounds, strict=True))
+        return Spec(broadcast(self.name, x=x, **shapes), promote(x, *bounds))
+
+    def scalar(self, x: Any, *bounds: Any) -> Any:
+        low, high = self._pair(bounds)
+        if low is not None and scalar.value(x) <= scalar.value(low):
+            x = low
+        return high if high is not None and scalar.value(x) >= scalar.value(high) else x
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        sides = draw.choice([("low", "high"), ("low",), ("high",)])
+        shapes = draw.broadcastable(1 + len(sides))
+        x, *bounds = (draw.kinky(shape) for shape in shapes)
+        offsets = (0.0, 0.0) if draw.ties else (0.03, 0.06)  # no ties among the three
+        pairs = zip(bounds, offsets, strict=False)
+        return cls(sides), (x, *(np.asarray(b + offset) for b, offset in pairs))
 
 
 class Where(Elementwise):
@@ -339,6 +485,15 @@ class Equal(Comparison):
         return scalar.value(x) == scalar.value(y)
 
 
+class GreaterEqual(Comparison):
+    """Whether x ≥ y."""
+
+    forward = np.greater_equal
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return scalar.value(x) >= scalar.value(y)
+
+
 class Both(Comparison):
     """Whether x and y hold."""
 
@@ -417,11 +572,11 @@ class Alias(Unary):
 
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER = Add(), Subtract(), Multiply(), Divide(), Power()
-NEGATIVE, ABSOLUTE = Negative(), Absolute()
-MAXIMUM, WHERE, MASK, ALIAS = Maximum(), Where(), Mask(), Alias()
+REMAINDER, SQUARE, NEGATIVE, ABSOLUTE = Remainder(), Square(), Negative(), Absolute()
+MAXIMUM, MINIMUM, WHERE, MASK, ALIAS = Maximum(), Minimum(), Where(), Mask(), Alias()
 
 # What rules ask about their operands: recorded with the rest, so that a replay asks again.
-greater, equal, both, negate = Greater(), Equal(), Both(), Negate()
+greater, greater_equal, equal, both, negate = Greater(), GreaterEqual(), Equal(), Both(), Negate()
 
 
 def add(x: Any, y: Any) -> Any:
@@ -471,13 +626,44 @@ def divide(x: Any, y: Any) -> Any:
 def power(x: Any, y: Any) -> Any:
     """x to the power y, elementwise with broadcasting. Errors as for `add`.
 
-    d/dx = y · x^(y-1), and 0 for y = 0 (also at x = 0); d/dy = x^y · ln x, with ln 0 taken as 0.
-    A negative base with a fractional exponent is NaN.
+    d/dx = y · x^(y-1), and 0 for y = 0 (also at x = 0). d/dy = x^y · ln x for x > 0, and 0 for
+    x ≤ 0: at 0 the power is flat, and below 0 only whole exponents have one (others give NaN), so
+    there is no direction in which y could vary.
 
     >>> power(np.array([1.0, 3.0]), 2)
     array([1., 9.])
     """
     return POWER(x, y)
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """x - y ⌊x / y⌋, elementwise with broadcasting: 0 or of the sign of y. Errors as for `add`.
+
+    d/dx = 1 and d/dy = -⌊x / y⌋, also at the multiples of y, where the remainder jumps. Division
+    by 0 gives NaN with numpy's warning.
+
+    >>> remainder(np.array([5.0, -5.0]), 3.0)
+    array([2., 1.])
+    """
+    return REMAINDER(x, y)
+
+
+def square(x: Any) -> Any:
+    """x², elementwise; shape and dtype are kept.
+
+    >>> square(np.array([1.0, -3.0]))
+    array([1., 9.])
+    """
+    return SQUARE(x)
+
+
+def reciprocal(x: Any) -> Any:
+    """1 / x, elementwise; unlike numpy's, that of an integer is a float. At 0 as for `divide`.
+
+    >>> reciprocal(np.array([2, 4]))
+    array([0.5 , 0.25])
+    """
+    return DIVIDE(1.0, x)
 
 
 def negative(x: Any) -> Any:
@@ -498,6 +684,15 @@ def absolute(x: Any) -> Any:
     return ABSOLUTE(x)
 
 
+def abs(x: Any) -> Any:
+    """|x|: the short name of `absolute`.
+
+    >>> abs(np.array([-1.5, 2.0]))
+    array([1.5, 2. ])
+    """
+    return ABSOLUTE(x)
+
+
 def maximum(x: Any, y: Any) -> Any:
     """The greater of x and y, elementwise with broadcasting; NaN if either is.
 
@@ -509,12 +704,46 @@ def maximum(x: Any, y: Any) -> Any:
     return MAXIMUM(x, y)
 
 
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller of x and y, elementwise with broadcasting; NaN if either is.
+
+    At a tie each gets half of the gradient; at a NaN none gets any. Errors as for `add`.
+
+    >>> minimum(np.array([1.0, 5.0]), 3.0)
+    array([1., 3.])
+    """
+    return MINIMUM(x, y)
+
+
+def clip(x: Any, low: Any = None, high: Any = None) -> Any:
+    """min(max(x, low), high), elementwise with broadcasting; NaN stays NaN.
+
+    The gradient goes to x strictly between the bounds and to a bound where it clips x. Where x is
+    on a bound, the bound gets everything and the slope of x is 0, as that of `relu` at 0. If low
+    exceeds high the result is high.
+
+    Args:
+        x: tensor, array or number.
+        low, high: tensors, arrays or numbers that broadcast with x; None for no bound. The dtype
+            is numpy's for the three.
+
+    Raises:
+        ShapeError: if the shapes do not broadcast.
+
+    >>> clip(np.array([-2.0, 0.5, 3.0]), 0.0, 1.0)
+    array([0. , 0.5, 1. ])
+    """
+    bounds = {"low": low, "high": high}
+    given = {side: bound for side, bound in bounds.items() if bound is not None}
+    return Clip.of(tuple(given))(x, *given.values()) if given else ALIAS(x)
+
+
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, y elsewhere, with broadcasting.
 
     The gradient of the side that is not taken is exactly 0, whatever its value. A NaN that an
     earlier op makes of that 0 (as sqrt does at 0) is avoided by choosing the input too:
-    `where(x > 0, sqrt(where(x > 0, x, 1)), 0)`.
+    `where(x > 0, sqrt(where(x > 0, x, 1)), 0)`, or in short `apply_where(x > 0, sqrt, x, 0)`.
 
     Args:
         condition: boolean array or tensor; it gets no gradient.
@@ -527,6 +756,32 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     array([1., 8.])
     """
     return WHERE(condition, x, y)
+
+
+def apply_where(
+    condition: Any, f: Callable[[Any], Any], x: Any, otherwise: Any, *, stand_in: Any = 1.0
+) -> Any:
+    """f(x) where the condition holds, `otherwise` elsewhere; f never sees the other elements.
+
+    It is `where(condition, f(where(condition, x, stand_in)), otherwise)`. Without the inner
+    choice, f would be evaluated outside of its domain too: its warnings would come, and a slope
+    that is infinite there would make a NaN of the gradient 0 that `where` gives it.
+
+    Args:
+        condition: boolean array or tensor; it gets no gradient.
+        f: elementwise function of one tensor or array.
+        x: what f is applied to where the condition holds.
+        otherwise: tensor, array or number for the other elements.
+        stand_in: what f sees in their place, inside of its domain.
+
+    Raises:
+        ShapeError: if the shapes do not broadcast.
+
+    >>> x = np.array([4.0, 0.0, -4.0])
+    >>> apply_where(x > 0, np.sqrt, x, 0.0)
+    array([2., 0., 0.])
+    """
+    return where(condition, f(where(condition, x, stand_in)), otherwise)
 
 
 def mask(x: Any, chosen: Any) -> Any:
