@@ -56,6 +56,11 @@ def floor(v: Number) -> float:
     return float(math.floor(value(v)))
 
 
+def nearest(v: Number) -> float:
+    """The nearest whole number, the even one of two; a constant."""
+    return float(round(value(v)))
+
+
 def largest(values: Iterable[Number]) -> Number:
     """The first of the greatest, in the order given."""
     best = None

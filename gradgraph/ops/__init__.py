@@ -4,6 +4,7 @@ Each module says in `__all__` which of its functions are public.
 """
 
 from .activation import *
+from .clip import *
 from .comparison import *
 from .conv import *
 from .custom import *

@@ -11,11 +11,11 @@ from ..draw import Draw
 from ..errors import DomainError
 from ..kink import Kink
 from ..spec import Spec, broadcast, promote
+from .clip import clip
 from .elementwise import (
     Binary,
     Unary,
     apply_where,
-    clip,
     floats,
     greater,
     mask,

@@ -22,7 +22,6 @@ __all__ = [
     "alias",
     "apply_where",
     "cast",
-    "clip",
     "divide",
     "mask",
     "maximum",
@@ -31,7 +30,6 @@ __all__ = [
     "negative",
     "power",
     "reciprocal",
-    "remainder",
     "square",
     "subtract",
     "where",
@@ -167,37 +165,6 @@ class Divide(Binary):
         return x / y
 
 
-class Remainder(Binary):
-    """x - y ⌊x / y⌋, with the sign of y."""
-
-    forward = np.remainder
-    kinks = (
-        Kink(
-            "x a multiple of y",
-            "slope 1 by x, -x / y by y",
-            ([4.0, 5.0], [2.0, 2.0]),
-            ([1.0, 1.0], [-2.0, -2.0]),
-        ),
-    )
-
-    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
-        return g
-
-    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
-        return g * np.round((out - x) / y)  # -⌊x / y⌋ of the exact quotient, not the rounded one
-
-    def scalar(self, x: Any, y: Any) -> Any:
-        return x - y * scalar.floor(x / y)
-
-    @classmethod
-    def sample(cls, draw: Draw) -> Any:
-        a, b = draw.broadcastable(2)
-        fraction = 0.0 if draw.ties else 0.5 + draw.rng.uniform(-0.2, 0.2, a)
-        x = (draw.rng.integers(-4, 4, a) + fraction) / 2
-        y = draw.rng.choice([0.5, -0.5, 1.0, -1.0, 2.0, -2.0], b)
-        return cls(), (np.asarray(x), y if draw.ties else y * draw.rng.uniform(1.0, 1.02, b))
-
-
 class Power(Binary):
     """x to the y; the derivative by y counts ln x as 0 for x ≤ 0, where y cannot vary."""
 
@@ -326,67 +293,6 @@ class Minimum(Binary):
     @classmethod
     def sample(cls, draw: Draw) -> Any:
         return cls(), Maximum.sample(draw)[1]
-
-
-class Clip(Elementwise):
-    """x kept between bounds; what a bound clips, or touches, goes to the bound.
-
-    Attributes:
-        sides: which bounds there are: `"low"`, `"high"` or both in this order.
-    """
-
-    sides: tuple[str, ...]
-    diagonal = ("x", "bounds")
-    kinks = (
-        Kink(
-            "x = low or x = high",
-            "everything to the bound",
-            ([-1.0, 0.0, 1.0, 2.0, 3.0], [0.0], [2.0]),
-            ([0.0, 0.0, 1.0, 0.0, 0.0], [2.0], [2.0]),
-            (("low", "high"),),
-        ),
-    )
-
-    def forward(self, x: Any, *bounds: Any) -> Any:
-        return np.clip(x, *self._pair(bounds))
-
-    def vjp_x(self, g: Any, out: Any, x: Any, *bounds: Any) -> Any:
-        low, high = self._pair(bounds)
-        if low is None:
-            return mask(g, greater(high, x))
-        above = greater(x, low)
-        return mask(g, above if high is None else both(above, greater(high, x)))
-
-    def vjp_bounds(self, g: Any, out: Any, i: int, x: Any, *bounds: Any) -> Any:
-        low, high = self._pair(bounds)
-        if self.sides[i] == "high":
-            return mask(g, greater_equal(x if low is None else np.maximum(x, low), high))
-        below = greater_equal(low, x)
-        return mask(g, below if high is None else both(below, greater(high, low)))
-
-    def _pair(self, bounds: Any) -> list[Any]:
-        """The lower and the upper bound, None where there is none."""
-        given = dict(zip(self.sides, bounds, strict=True))
-        return [given.get("low"), given.get("high")]
-
-    def spec(self, x: Spec, *bounds: Spec) -> Spec:
-        shapes = dict(zip(self.sides, bounds, strict=True))
-        return Spec(broadcast(self.name, x=x, **shapes), promote(x, *bounds))
-
-    def scalar(self, x: Any, *bounds: Any) -> Any:
-        low, high = self._pair(bounds)
-        if low is not None and scalar.value(x) <= scalar.value(low):
-            x = low
-        return high if high is not None and scalar.value(x) >= scalar.value(high) else x
-
-    @classmethod
-    def sample(cls, draw: Draw) -> Any:
-        sides = draw.choice([("low", "high"), ("low",), ("high",)])
-        shapes = draw.broadcastable(1 + len(sides))
-        x, *bounds = (draw.kinky(shape) for shape in shapes)
-        offsets = (0.0, 0.0) if draw.ties else (0.03, 0.06)  # no ties among the three
-        pairs = zip(bounds, offsets, strict=False)
-        return cls(sides), (x, *(np.asarray(b + offset) for b, offset in pairs))
 
 
 class Where(Elementwise):
@@ -572,7 +478,7 @@ class Alias(Unary):
 
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER = Add(), Subtract(), Multiply(), Divide(), Power()
-REMAINDER, SQUARE, NEGATIVE, ABSOLUTE = Remainder(), Square(), Negative(), Absolute()
+SQUARE, NEGATIVE, ABSOLUTE = Square(), Negative(), Absolute()
 MAXIMUM, MINIMUM, WHERE, MASK, ALIAS = Maximum(), Minimum(), Where(), Mask(), Alias()
 
 # What rules ask about their operands: recorded with the rest, so that a replay asks again.
@@ -634,18 +540,6 @@ def power(x: Any, y: Any) -> Any:
     array([1., 9.])
     """
     return POWER(x, y)
-
-
-def remainder(x: Any, y: Any) -> Any:
-    """x - y ⌊x / y⌋, elementwise with broadcasting: 0 or of the sign of y. Errors as for `add`.
-
-    d/dx = 1 and d/dy = -⌊x / y⌋, also at the multiples of y, where the remainder jumps. Division
-    by 0 gives NaN with numpy's warning.
-
-    >>> remainder(np.array([5.0, -5.0]), 3.0)
-    array([2., 1.])
-    """
-    return REMAINDER(x, y)
 
 
 def square(x: Any) -> Any:
@@ -713,29 +607,6 @@ def minimum(x: Any, y: Any) -> Any:
     array([1., 3.])
     """
     return MINIMUM(x, y)
-
-
-def clip(x: Any, low: Any = None, high: Any = None) -> Any:
-    """min(max(x, low), high), elementwise with broadcasting; NaN stays NaN.
-
-    The gradient goes to x strictly between the bounds and to a bound where it clips x. Where x is
-    on a bound, the bound gets everything and the slope of x is 0, as that of `relu` at 0. If low
-    exceeds high the result is high.
-
-    Args:
-        x: tensor, array or number.
-        low, high: tensors, arrays or numbers that broadcast with x; None for no bound. The dtype
-            is numpy's for the three.
-
-    Raises:
-        ShapeError: if the shapes do not broadcast.
-
-    >>> clip(np.array([-2.0, 0.5, 3.0]), 0.0, 1.0)
-    array([0. , 0.5, 1. ])
-    """
-    bounds = {"low": low, "high": high}
-    given = {side: bound for side, bound in bounds.items() if bound is not None}
-    return Clip.of(tuple(given))(x, *given.values()) if given else ALIAS(x)
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:

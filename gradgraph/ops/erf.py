@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import scalar
 from ..kernels import erf as kernel
-from .elementwise import Unary, clip, floats
+from .clip import clip
+from .elementwise import Unary, floats
 
 __all__ = ["erf", "erfc"]
 

@@ -11,7 +11,8 @@ from .. import scalar
 from ..errors import DTypeError, ShapeError
 from ..spec import axes_of, show
 from .activation import hard_sigmoid, sigmoid
-from .elementwise import Unary, clip, floats
+from .clip import clip
+from .elementwise import Unary, floats
 from .erf import erfc
 from .softplus import softplus
 

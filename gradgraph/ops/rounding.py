@@ -1,4 +1,7 @@
-"""Steps: sign and the ways to round. They are flat, so that their gradient is zero everywhere."""
+"""Steps: sign and the ways to round, and the remainder that a whole quotient leaves.
+
+Steps are flat, so that their gradient is zero everywhere.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from ..draw import Draw
 from ..errors import DTypeError
 from ..kink import Kink
 from ..spec import Spec
-from .elementwise import Unary, mask
+from .elementwise import Binary, Unary, mask
 
-__all__ = ["ceil", "floor", "round", "sign", "trunc"]
+__all__ = ["ceil", "floor", "remainder", "round", "sign", "trunc"]
 
 
 def _jump(where: str, at: float) -> tuple[Kink, ...]:
@@ -24,7 +27,6 @@ def _jump(where: str, at: float) -> tuple[Kink, ...]:
 class Step(Unary, abstract=True):
     """An elementwise function that is constant between its jumps."""
 
-    domain = "kinky"
     style = "arithmetic"
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
@@ -32,6 +34,16 @@ class Step(Unary, abstract=True):
 
     def spec(self, x: Spec) -> Spec:
         return Spec(x.shape, self.forward(np.empty(0, x.dtype)).dtype)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        return cls(), (_between(draw, 0.0),)
+
+
+def _between(draw: Draw, jump: float) -> Any:
+    """Values amid two jumps, as far from both as differences look."""
+    shape = draw.shape()
+    return draw.rng.integers(-3, 3, shape) + jump + draw.rng.uniform(0.45, 0.55, shape)
 
 
 class Sign(Step):
@@ -43,6 +55,10 @@ class Sign(Step):
     def scalar(self, x: Any) -> Any:
         v = scalar.value(x)
         return x * 0.0 + (v > 0) - (v < 0)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        return cls(), (3 * draw.away_from_zero(draw.shape()),)
 
 
 class Floor(Step):
@@ -87,16 +103,45 @@ class Round(Step):
 
     def scalar(self, x: Any) -> Any:
         unit = 10.0**self.decimals
-        return x * 0.0 + scalar.floor(x * unit + 0.5) / unit
+        return x * 0.0 + scalar.nearest(x * unit) / unit
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        decimals = draw.choice([0, 1, -1])
-        x = draw.tied(draw.shape()) * 0.5 if draw.ties else draw.distinct(draw.shape()) + 0.02
-        return cls(decimals), (np.asarray(x / 10.0**decimals),)
+        decimals = draw.choice([0, -1, -2])  # differences look further than a tenth
+        return cls(decimals), (_between(draw, 0.5) * 10.0**-decimals,)
+
+
+class Remainder(Binary):
+    """x - y ⌊x / y⌋, with the sign of y."""
+
+    forward = np.remainder
+    kinks = (
+        Kink(
+            "x a multiple of y",
+            "slope 1 by x, -x / y by y",
+            ([4.0, 5.0], [2.0, 2.0]),
+            ([1.0, 1.0], [-2.0, -2.0]),
+        ),
+    )
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g * np.round((out - x) / y)  # -⌊x / y⌋ of the exact quotient, not the rounded one
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return x - y * scalar.floor(x / y)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        a, b = draw.broadcastable(2)  # the jumps are further away than differences look
+        x = 4.0 * draw.rng.integers(-3, 3, a) + draw.rng.uniform(1.8, 2.2, a)
+        return cls(), (x, draw.rng.choice([4.0, -4.0, 8.0, -8.0], b) * draw.rng.uniform(1, 1.02, b))
 
 
 SIGN, FLOOR, CEIL, TRUNC = Sign(), Floor(), Ceil(), Trunc()
+REMAINDER = Remainder()
 
 
 def sign(x: Any) -> Any:
@@ -162,3 +207,15 @@ def round(x: Any, decimals: int = 0) -> Any:
     raise DTypeError(
         "round", f"decimals is {decimals!r}, not an integer", "Use 0 for whole numbers."
     )
+
+
+def remainder(x: Any, y: Any) -> Any:
+    """x - y ⌊x / y⌋, elementwise with broadcasting: 0 or of the sign of y. Errors as for `add`.
+
+    d/dx = 1 and d/dy = -⌊x / y⌋, also at the multiples of y, where the remainder jumps. Division
+    by 0 gives NaN with numpy's warning.
+
+    >>> remainder(np.array([5.0, -5.0]), 3.0)
+    array([2., 1.])
+    """
+    return REMAINDER(x, y)
