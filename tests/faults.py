@@ -152,8 +152,8 @@ _ELEMENTWISE = (
     Fault(
         "sigmoid: float32 becomes float64",
         ACTIVATION + "Sigmoid.forward",
-        "e.dtype.type(1)",
-        "np.ones(1)",
+        "1 / (1 + np.exp(-floats(x)))",
+        "np.ones(1) / (1 + np.exp(-floats(x)))",
     ),
     Fault(
         "absolute: nothing for negative elements",

@@ -8,14 +8,14 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError
+from ..errors import DomainError, DTypeError
 from ..kink import Kink
 from ..spec import Spec, broadcast, promote
 from .clip import clip
 from .elementwise import (
     Binary,
     Unary,
-    apply_where,
+    divide,
     floats,
     greater,
     mask,
@@ -23,7 +23,6 @@ from .elementwise import (
     negate,
     where,
 )
-from .exponential import expm1
 
 __all__ = [
     "celu",
@@ -43,14 +42,13 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 class Sigmoid(Unary):
-    """1 / (1 + e⁻ˣ), computed from e^-|x| so that nothing overflows."""
+    """1 / (1 + e⁻ˣ)."""
 
     style = "activation"
 
     def forward(self, x: Any) -> Any:
-        x = floats(x)
-        e = np.exp(-np.abs(x))
-        return np.where(x >= 0, e.dtype.type(1), e) / (1 + e)
+        with np.errstate(over="ignore"):  # 1 / ∞ is 0, as it should be
+            return 1 / (1 + np.exp(-floats(x)))
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g * (out * (1 - out))
@@ -117,6 +115,30 @@ class LeakyRelu(Binary):
         return cls(), (draw.kinky(a), draw.normal(b))
 
 
+class Elu(Unary):
+    """x where it is positive, alpha · (eˣ - 1) elsewhere; at 0 the slope is alpha."""
+
+    alpha: float
+    style = "activation"
+    domain = "kinky"
+    kinks = (Kink("x = 0", "the slope of the negative side", ([0.0, 2.0],), ([0.5, 1.0],), (0.5,)),)
+
+    def forward(self, x: Any) -> Any:
+        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        above = greater(x, 0)
+        decay = self.alpha * np.exp(clip(x, high=0))
+        return mask(g, above) + mask(g * decay, negate(above))
+
+    def scalar(self, x: Any) -> Any:
+        return x if scalar.value(x) > 0 else self.alpha * (scalar.exp(x) - 1.0)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        return cls(draw.choice([1.0, 0.5, 2.0])), (draw.kinky(draw.shape()),)
+
+
 class Softsign(Unary):
     """x / (1 + |x|)."""
 
@@ -128,7 +150,8 @@ class Softsign(Unary):
         x = np.clip(x, -largest, largest)  # ∞ / ∞ is NaN
         size = np.abs(x)
         size += 1
-        return x / size
+        x /= size
+        return x
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         size = 1 + np.abs(x)
@@ -220,11 +243,13 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
     For alpha = 1 there is no kink (Clevert et al., 2015). Integers give floats.
 
+    Raises:
+        DTypeError: if alpha is no number; it is a constant, not learned.
+
     >>> elu(np.array([-np.inf, 0.0, 2.0]), 1.5)
     array([-1.5,  0. ,  2. ])
     """
-    negative = negate(greater(x, 0))  # NaN is on this side, and stays NaN
-    return apply_where(negative, lambda x: alpha * expm1(x), x, x, stand_in=0.0)
+    return Elu.of(_number("elu", "alpha", alpha))(x)
 
 
 def selu(x: Any) -> Any:
@@ -235,7 +260,7 @@ def selu(x: Any) -> Any:
     >>> selu(np.array([-np.inf, 0.0, 1.0])).round(4)
     array([-1.7581,  0.    ,  1.0507])
     """
-    return SELU_SCALE * elu(x, SELU_ALPHA)
+    return SELU_SCALE * Elu.of(SELU_ALPHA)(x)
 
 
 def celu(x: Any, alpha: float = 1.0) -> Any:
@@ -250,8 +275,7 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     array([-1.5,  0. ,  2. ])
     """
     positive("celu", "alpha", alpha)
-    below = negate(greater(x, 0))
-    return apply_where(below, lambda x: alpha * expm1(x / alpha), x, x, stand_in=0.0)
+    return alpha * Elu.of(1.0)(divide(x, alpha))
 
 
 def softsign(x: Any) -> Any:
@@ -261,6 +285,12 @@ def softsign(x: Any) -> Any:
     array([-0.5 ,  0.75,  1.  ])
     """
     return SOFTSIGN(x)
+
+
+def _number(op: str, name: str, value: Any) -> float:
+    if isinstance(value, int | float | np.number):
+        return float(value)
+    raise DTypeError(op, f"{name} is {value!r}, not a number", "Try 1.0.")
 
 
 def positive(op: str, name: str, value: Any) -> None:

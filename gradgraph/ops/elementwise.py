@@ -173,7 +173,7 @@ class Power(Binary):
     kinks = (
         Kink("x = 0, y = 0", "slope 0 by x", ([0.0], 0), ([0.0],)),
         Kink("x = 0, y > 0", "slope 0 by y", ([0.0], [2.0]), ([0.0], [0.0])),
-        Kink("x < 0", "slope 0 by y", ([-2.0], [3.0]), ([12.0], [0.0])),
+        Kink("x < 0", "slope 0 by y", ([-3.0], [2.0]), ([-6.0], [0.0])),
     )
 
     def forward(self, x: Any, y: Any) -> Any:

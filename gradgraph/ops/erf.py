@@ -45,7 +45,7 @@ class Erfc(Unary):
 
 def _bell(x: Any) -> Any:
     """2/√π e^(-x²), which is 0 long before |x| = 30; the square of more could overflow."""
-    x = clip(x, -30.0, 30.0)
+    x = clip(x, low=-30.0, high=30.0)
     return SLOPE * np.exp(-(x * x))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import scalar
+from ..draw import Draw
 from ..kink import Kink
 from .elementwise import Binary, Unary, equal, reciprocal, where
 
@@ -132,7 +133,6 @@ class Hypot(Binary):
 
     forward = np.hypot
     keeps_integers = False
-    domain = "away_from_zero"
     kinks = (Kink("x = y = 0", "slope 0", ([0.0, 3.0], [0.0, 4.0]), ([0.0, 0.6], [0.0, 0.8])),)
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -142,7 +142,13 @@ class Hypot(Binary):
         return g * (y / where(equal(out, 0), 1, out))
 
     def scalar(self, x: Any, y: Any) -> Any:
-        return scalar.sqrt(x * x + y * y)
+        return scalar.sqrt(x * x + y * y) if scalar.value(x) or scalar.value(y) else x * 0.0
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        a, b = draw.broadcastable(2)
+        values = draw.tied if draw.ties else draw.away_from_zero
+        return cls(), (values(a), values(b))
 
 
 EXP, EXP2, EXPM1, SQRT, HYPOT = Exp(), Exp2(), Expm1(), Sqrt(), Hypot()

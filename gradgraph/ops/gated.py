@@ -31,10 +31,10 @@ class Gated(Unary, abstract=True):
 
     def forward(self, x: Any) -> Any:
         x = floats(x)
-        return np.maximum(x, -self.reach) * self.gate(np.clip(x, -self.reach, self.reach))
+        return np.clip(x, -self.reach, np.inf) * self.gate(x)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        x = clip(x, -self.reach, self.reach)
+        x = clip(x, low=-self.reach, high=self.reach)
         gate = self.gate(x)
         return g * (gate + x * self.slope(x, gate))
 
@@ -83,6 +83,7 @@ class GeluTanh(Gated):
     reach = 40.0
 
     def gate(self, x: Any) -> Any:
+        x = clip(x, low=-self.reach, high=self.reach)
         return sigmoid(2 * sqrt(2 / pi) * (x + x * (0.044715 * (x * x))))  # (1 + tanh u) / 2
 
     def slope(self, x: Any, gate: Any) -> Any:

@@ -17,9 +17,13 @@ __all__ = ["log_sigmoid", "logaddexp", "softplus"]
 class Logaddexp(Binary):
     """ln(eˣ + eʸ)."""
 
-    forward = np.logaddexp
+    ufunc = np.logaddexp
     keeps_integers = False
     style = "activation"
+
+    def forward(self, x: Any, y: Any) -> Any:
+        with np.errstate(invalid="ignore"):  # numpy's warns of a NaN that was there before
+            return np.logaddexp(x, y)
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return g * sigmoid(_difference(x, y))

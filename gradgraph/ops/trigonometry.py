@@ -10,6 +10,7 @@ import numpy as np
 from .. import scalar
 from ..kink import Kink
 from ..spec import Spec, broadcast, inexact
+from .clip import clip
 from .elementwise import Binary, Unary, equal, where
 
 __all__ = [
@@ -71,7 +72,7 @@ class Arcsin(Unary):
 
     forward = np.arcsin
     domain = "unit"
-    kinks = (Kink("|x| = 1", "slope ∞, its limit", ([1.0, 0.0],), ([np.inf, 1.0],)),)
+    kinks = (Kink("x = ±1", "slope ∞, its limit", ([1.0, 0.0],), ([np.inf, 1.0],)),)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g / np.sqrt((1 - x) * (1 + x))
@@ -85,7 +86,7 @@ class Arccos(Unary):
 
     forward = np.arccos
     domain = "unit"
-    kinks = (Kink("|x| = 1", "slope -∞, its limit", ([1.0, 0.0],), ([-np.inf, -1.0],)),)
+    kinks = (Kink("x = ±1", "slope -∞, its limit", ([1.0, 0.0],), ([-np.inf, -1.0],)),)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return -(g / np.sqrt((1 - x) * (1 + x)))
@@ -100,11 +101,20 @@ class Arctan(Unary):
     forward = np.arctan
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        size = np.hypot(1, x)  # its square could overflow
-        return g / size / size
+        a, s = _slant(x)
+        return g * (a * a / s)
 
     def scalar(self, x: Any) -> Any:
         return scalar.arctan(x)
+
+
+def _slant(x: Any) -> tuple[Any, Any]:
+    """a and (1 + x²) a² for some a for which no square overflows; much faster than hypot."""
+    largest = float(np.finfo(x.dtype).max)
+    x = clip(x, low=-largest, high=largest)
+    a = 1 / np.maximum(np.abs(x), 1)
+    b = x * a
+    return a, a * a + b * b
 
 
 class Arctan2(Binary):
@@ -119,12 +129,10 @@ class Arctan2(Binary):
         return np.arctan2(y, x)
 
     def vjp_y(self, g: Any, out: Any, y: Any, x: Any) -> Any:
-        size = _distance(y, x)
-        return g * (x / size / size)
+        return g * _turn(x, y)
 
     def vjp_x(self, g: Any, out: Any, y: Any, x: Any) -> Any:
-        size = _distance(y, x)
-        return -(g * (y / size / size))
+        return -(g * _turn(y, x))
 
     def spec(self, y: Spec, x: Spec) -> Spec:  # type: ignore[override]
         return Spec(broadcast(self.name, y=y, x=x), inexact(y, x))
@@ -134,10 +142,13 @@ class Arctan2(Binary):
         return scalar.arctan(y / x) + half_turn
 
 
-def _distance(y: Any, x: Any) -> Any:
-    """The distance of (x, y) from the origin, and 1 at the origin."""
-    size = np.hypot(y, x)
-    return where(equal(size, 0), 1, size)
+def _turn(x: Any, y: Any) -> Any:
+    """x / (x² + y²), scaled so that no square overflows or vanishes; 0 at the origin."""
+    size = np.maximum(np.abs(x), np.abs(y))
+    origin = equal(size, 0)
+    size = where(origin, 1, size)
+    a, b = x / size, y / size
+    return a / where(origin, 1, size * (a * a + b * b))
 
 
 class Sinh(Unary):
@@ -183,7 +194,8 @@ class Arcsinh(Unary):
     forward = np.arcsinh
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return g / np.hypot(1, x)
+        a, s = _slant(x)
+        return g * (a / np.sqrt(s))
 
     def scalar(self, x: Any) -> Any:
         return scalar.log(x + scalar.sqrt(x * x + 1.0))
