@@ -46,6 +46,21 @@ def maximum(a: Number, b: Number) -> Number:
     return b if value(b) > value(a) else a
 
 
+def minimum(a: Number, b: Number) -> Number:
+    """The smaller one; the mean of both at a tie, so that the gradient splits evenly."""
+    return -maximum(-a, -b)
+
+
+def floor(v: Number) -> float:
+    """The greatest whole number that is not above v; a constant, like all that is rounded."""
+    return float(math.floor(value(v)))
+
+
+def nearest(v: Number) -> float:
+    """The nearest whole number, the even one of two; a constant."""
+    return float(round(value(v)))
+
+
 def largest(values: Iterable[Number]) -> Number:
     """The first of the greatest, in the order given."""
     best = None

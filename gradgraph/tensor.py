@@ -482,6 +482,14 @@ class Tensor(Vertex):
         """See `gradgraph.tanh`."""
         return ops.tanh(self)
 
+    def arctan(self) -> Any:
+        """See `gradgraph.arctan`."""
+        return ops.arctan(self)
+
+    def erf(self) -> Any:
+        """See `gradgraph.erf`."""
+        return ops.erf(self)
+
     def sigmoid(self) -> Any:
         """See `gradgraph.sigmoid`."""
         return ops.sigmoid(self)

@@ -15,6 +15,10 @@ ELEMENTWISE = "gradgraph.ops.elementwise:"
 ACTIVATION = "gradgraph.ops.activation:"
 EXPONENTIAL = "gradgraph.ops.exponential:"
 TRIGONOMETRY = "gradgraph.ops.trigonometry:"
+CLIP = "gradgraph.ops.clip:"
+GATED = "gradgraph.ops.gated:"
+ROUNDING = "gradgraph.ops.rounding:"
+SOFTPLUS = "gradgraph.ops.softplus:"
 LINALG = "gradgraph.ops.linalg:"
 EINSUM = "gradgraph.ops.einsum:"
 FACTOR = "gradgraph.ops.factor:"
@@ -84,20 +88,20 @@ _ELEMENTWISE = (
     Fault(
         "power: the exponent is not decremented",
         ELEMENTWISE + "Power.vjp_x",
-        "y - 1)",
-        "y)",
+        "(y - 1)",
+        "y",
     ),
     Fault(
         "power: the factor ln x is missing",
         ELEMENTWISE + "Power.vjp_y",
-        "g * (mask(out, negate(zero)) * np.log(where(zero, 1.0, x)))",
-        "g * mask(out, negate(zero))",
+        "g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))",
+        "g * mask(out, negate(flat))",
     ),
     Fault(
         "power: 0 to the 0 is NaN in the VJP of x",
         ELEMENTWISE + "Power.vjp_x",
-        "where(flat, 1.0, y - 1)",
-        "(y - 1.0)",
+        "where(flat, 1.0, x)",
+        "x",
     ),
     Fault(
         "negative: the sign is missing",
@@ -156,8 +160,8 @@ _ELEMENTWISE = (
     Fault(
         "sigmoid: float32 becomes float64",
         ACTIVATION + "Sigmoid.forward",
-        "e.dtype.type(1)",
-        "np.ones(1)",
+        "1 / (1 + np.exp(-floats(x)))",
+        "np.ones(1) / (1 + np.exp(-floats(x)))",
     ),
     Fault(
         "absolute: nothing for negative elements",
@@ -224,6 +228,73 @@ _ELEMENTWISE = (
         ELEMENTWISE + "Alias.vjp_x",
         "return g",
         "return g + g",
+    ),
+)
+
+_MATH = (
+    Fault(
+        "remainder: the quotient is truncated, as in C, not rounded down",
+        ROUNDING + "Remainder.vjp_y",
+        "np.round((out - x) / y)",
+        "-np.trunc(x / y)",
+    ),
+    Fault(
+        "clip: what is clipped goes to no one",
+        CLIP + "Clip.vjp_bounds",
+        "return mask(g, below if high is None else both(below, greater(high, low)))",
+        "return mask(g, False)",
+    ),
+    Fault(
+        "clip: on a bound the slope is that of the inside",
+        CLIP + "Clip.vjp_x",
+        "above = greater(x, low)",
+        "above = greater_equal(x, low)",
+        (TEST + "test_ops_math.py::TestMinimumAndClip",),
+    ),
+    Fault(
+        "minimum: the rules of maximum",
+        ELEMENTWISE + "Minimum.vjp_x",
+        "greater(y, x)",
+        "greater(x, y)",
+    ),
+    Fault(
+        "hypot: NaN at the origin",
+        EXPONENTIAL + "Hypot.vjp_x",
+        "where(equal(out, 0), 1, out)",
+        "out",
+    ),
+    Fault(
+        "log2: the factor ln 2 is missing",
+        EXPONENTIAL + "Log2.vjp_x",
+        "(x * ln(2))",
+        "x",
+    ),
+    Fault(
+        "arctan2: x and y exchanged",
+        TRIGONOMETRY + "Arctan2.vjp_y",
+        "_turn(x, y)",
+        "_turn(y, x)",
+    ),
+    Fault(
+        "gelu: the density is missing in the slope",
+        GATED + "Gated.vjp_x",
+        "gate + x * self.slope(x, gate)",
+        "gate",
+        ("gelu", "gelu_tanh", "silu", "mish"),
+    ),
+    Fault(
+        "gelu: 1 + erf cancels far left",
+        GATED + "Gelu.gate",
+        "0.5 * erfc(x * -sqrt(0.5))",
+        "1.0 - 0.5 * erfc(x * sqrt(0.5))",
+        (TEST + "test_ops_math.py::TestActivations::test_gelu_keeps_its_digits_far_left",),
+    ),
+    Fault(
+        "logaddexp: the same infinity twice is NaN",
+        SOFTPLUS + "_difference",
+        "return where(same, 0, x) - where(same, 0, y)",
+        "return x - y",
+        (TEST + "test_ops_math.py::TestExponentials::test_logaddexp_of_infinities",),
     ),
 )
 
@@ -1110,6 +1181,7 @@ _TRANSFORM = (
 
 FAULTS: tuple[Fault, ...] = (
     *_ELEMENTWISE,
+    *_MATH,
     *_LINALG,
     *_EINSUM,
     *_FACTOR,

@@ -11,6 +11,9 @@ TIMES_ZERO = "what it changes is multiplied by zero"
 SYMMETRIC = "the operation is symmetric"
 NO_SUCH_DTYPE = "floats have 2, 4 or 8 bytes, and float32 as float32 is itself"
 
+FIRST_BOUND = "a number and its lower bound may be exchanged: the greater of both is taken"
+ALL_ZERO = "both are zero everywhere, and the sweep rounds a cotangent to its argument's dtype"
+
 EQUIVALENT = {
     "WindowMean.forward:3: dtype.itemsize < 4 → dtype.itemsize <= 4": NO_SUCH_DTYPE,
     "WindowMean.forward:3: 4 → 5": NO_SUCH_DTYPE,
@@ -46,9 +49,19 @@ EQUIVALENT = {
     "Max._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
     " every cotangent to its argument's dtype; a count is exact in both",
     "Max._winners:4: 2 → 3": NO_SUCH_DTYPE,
+    "Gated.forward:3: np.clip(x, -self.reach, np.inf)"
+    " → np.clip(-self.reach, x, np.inf)": FIRST_BOUND,
+    "Hypot.vjp_x:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
+    "Hypot.vjp_y:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
+    "LeakyRelu.forward:2: np.maximum(x, 0) → np.maximum(0, x)": SYMMETRIC,
+    "LeakyRelu.forward:2: np.minimum(x, 0) → np.minimum(0, x)": SYMMETRIC,
     "Power.vjp_x:3: 1.0 → 2.0": TIMES_ZERO,
     "Power.vjp_y:3: 1.0 → 2.0": TIMES_ZERO,
-    "Sigmoid.forward:5: x >= 0 → x > 0": "both branches give 0.5 at 0",
+    "Softsign.forward:4: np.clip(x, -largest, largest)"
+    " → np.clip(-largest, x, largest)": FIRST_BOUND,
+    "Step.vjp_x:2: mask(g, False) → mask(False, g)": ALL_ZERO,
+    "_bell:3: 30.0 → 60.0": "e^(-30²) and e^(-60²) are both 0",
+    "_bell:3: 30.0 → 60.0 (again)": "e^(-30²) and e^(-60²) are both 0",
     "SquaredError.forward:2: floating(Spec.of(guess), Spec.of(actual))"
     " → floating(Spec.of(actual), Spec.of(guess))": SYMMETRIC,
     "SquaredError.forward:3: np.subtract(guess, actual, dtype=dtype)"
@@ -56,6 +69,7 @@ EQUIVALENT = {
 }
 
 _PITFALLS = "test:tests/test_pitfalls.py::"
+_MATH = "test:tests/test_ops_math.py::"
 _ERRORS = "test:tests/test_errors.py::test_golden"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
@@ -72,5 +86,9 @@ NOTICED_BY = {
     "Custom.jvp_xs": _CUSTOM,
     "_own": _CUSTOM,
     "Mask.forward": _PITFALLS + "test_08_relu_of_infinity",
+    "_difference": _MATH + "TestExponentials::test_logaddexp_of_infinities",
+    "_turn": _MATH + "TestTrigonometry",
+    "_slant": _MATH + "TestTrigonometry",
+    "Arctan2.vjp_y": _MATH + "TestTrigonometry",
     "Max._winners": "test:tests/test_pitfalls.py",
 }

@@ -276,6 +276,30 @@ GOLDEN = [
         "attention (net.conv2): q is 4×8, k is 3×8, v is 4×8: there are 3 keys, but 4 values. Give"
         " each key one value: axis -2 of k and v must agree.",
     ),
+    (
+        gg.ShapeError,
+        lambda: gg.glu(tensor(2, 3)),
+        "glu (net.conv2): x is 2×3: axis -1 has the odd length 3, and is cut into halves. Give it"
+        " twice as many elements as the result shall have.",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.prelu(tensor(2, 4), ones(3)),
+        "leaky_relu (net.conv2): x is 2×4 and slope is (3,): axis -1 has 4 against 3, and only"
+        " lengths that are equal or 1 broadcast. Reshape x or slope, or insert axes of length 1"
+        " with [None].",
+    ),
+    (
+        gg.DTypeError,
+        lambda: gg.gelu(tensor(2), approximate="tanh"),
+        "gelu (net.conv2): approximate is 'tanh', not a bool. Use approximate=True for the form"
+        " with tanh.",
+    ),
+    (
+        gg.DomainError,
+        lambda: gg.softplus(tensor(2), beta=0),
+        "softplus (net.conv2): beta is 0, and must be a positive number. Try 1.0.",
+    ),
 ]
 
 

@@ -6,19 +6,25 @@ Each module says in `__all__` which of its functions are public.
 from .activation import *
 from .attention import *
 from .cholesky import *
+from .clip import *
+from .comparison import *
 from .conv import *
 from .custom import *
 from .einsum import *
 from .elementwise import *
+from .erf import *
 from .exponential import *
 from .factor import *
+from .gated import *
 from .index import *
 from .linalg import *
 from .loss import *
 from .pool import *
 from .reduce import *
+from .rounding import *
 from .shape import *
 from .softmax import *
+from .softplus import *
 from .trigonometry import *
 
 __all__ = sorted(name for name, value in globals().items() if callable(value) and name[0] != "_")

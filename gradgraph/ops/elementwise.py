@@ -1,7 +1,8 @@
-"""Ops that work on each element: arithmetic, powers, exponentials, activations, choices."""
+"""Ops that work on each element: arithmetic and choices, and the base classes of such ops."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,16 +16,21 @@ from ..op import Op
 from ..spec import Spec, broadcast, floating, inexact, promote
 
 __all__ = [
+    "abs",
     "absolute",
     "add",
     "alias",
+    "apply_where",
     "cast",
     "divide",
     "mask",
     "maximum",
+    "minimum",
     "multiply",
     "negative",
     "power",
+    "reciprocal",
+    "square",
     "subtract",
     "where",
 ]
@@ -86,7 +92,7 @@ class Binary(Elementwise, abstract=True):
     style = "arithmetic"
 
     def spec(self, x: Spec, y: Spec) -> Spec:
-        dtype = promote(x, y) if self.keeps_integers else floating(x, y)
+        dtype = promote(x, y) if self.keeps_integers else inexact(x, y)
         return Spec(broadcast(self.name, x=x, y=y), dtype)
 
     @classmethod
@@ -96,6 +102,12 @@ class Binary(Elementwise, abstract=True):
         if draw.integer(0, 5) == 5:
             return cls(), (values(a), float(values(())))
         return cls(), (values(a), values(b))
+
+
+def floats(x: Any) -> Any:
+    """x as an array of floats: of integers, the negative of an unsigned one would be wrong."""
+    x = np.asarray(x)
+    return x.astype(inexact(Spec.of(x)), copy=False)
 
 
 class Add(Binary):
@@ -158,18 +170,22 @@ class Divide(Binary):
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         return -(g * out / y)
 
+    def spec(self, x: Spec, y: Spec) -> Spec:
+        return Spec(broadcast(self.name, x=x, y=y), floating(x, y))
+
     def scalar(self, x: Any, y: Any) -> Any:
         return x / y
 
 
 class Power(Binary):
-    """x to the y; the derivative by y counts log 0 as 0, so that 0 ** y is flat."""
+    """x to the y; the derivative by y counts ln x as 0 for x ≤ 0, where y cannot vary."""
 
     ufunc = np.power
     domain = "positive"
     kinks = (
         Kink("x = 0, y = 0", "slope 0 by x", ([0.0], 0), ([0.0],)),
         Kink("x = 0, y > 0", "slope 0 by y", ([0.0], [2.0]), ([0.0], [0.0])),
+        Kink("x < 0", "slope 0 by y", ([-3.0], [2.0]), ([-6.0], [0.0])),
     )
 
     def forward(self, x: Any, y: Any) -> Any:
@@ -177,11 +193,11 @@ class Power(Binary):
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = both(equal(x, 0), equal(y, 0))
-        return g * (y * x ** where(flat, 1.0, y - 1))
+        return g * (y * where(flat, 1.0, x) ** (y - 1))
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
-        zero = equal(x, 0)
-        return g * (mask(out, negate(zero)) * np.log(where(zero, 1.0, x)))
+        flat = greater_equal(0, x)
+        return g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))
 
     def scalar(self, x: Any, y: Any) -> Any:
         return x**y
@@ -199,6 +215,22 @@ class Power(Binary):
             return cls(), (zeros, draw.positive(zeros.shape))
         op, args = super().sample(draw)
         return op, args
+
+
+class Square(Unary):
+    """x²."""
+
+    forward = np.square
+    style = "arithmetic"
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return g * (2 * x)
+
+    def spec(self, x: Spec) -> Spec:
+        return Spec(x.shape, np.square(np.empty(0, x.dtype)).dtype)  # booleans become int8
+
+    def scalar(self, x: Any) -> Any:
+        return x * x
 
 
 class Negative(Unary):
@@ -253,6 +285,26 @@ class Maximum(Binary):
         a, b = draw.broadcastable(2)
         x, y = draw.kinky(a), draw.kinky(b)
         return cls(), (x, y if draw.ties else np.asarray(y + 0.03))
+
+
+class Minimum(Binary):
+    """The smaller of x and y; a tie gives each half of the gradient."""
+
+    forward = np.minimum
+    kinks = (Kink("x = y", "half to each", ([1.0, 2.0], [1.0, 4.0]), ([0.5, 1.0], [0.5, 0.0])),)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return mask(g, greater(y, x)) + 0.5 * mask(g, equal(x, y))
+
+    def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return mask(g, greater(x, y)) + 0.5 * mask(g, equal(x, y))
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return scalar.minimum(x, y)
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        return cls(), Maximum.sample(draw)[1]
 
 
 class Where(Elementwise):
@@ -351,6 +403,15 @@ class Equal(Comparison):
         return scalar.value(x) == scalar.value(y)
 
 
+class GreaterEqual(Comparison):
+    """Whether x ≥ y."""
+
+    forward = np.greater_equal
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        return scalar.value(x) >= scalar.value(y)
+
+
 class Both(Comparison):
     """Whether x and y hold."""
 
@@ -429,11 +490,11 @@ class Alias(Unary):
 
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER = Add(), Subtract(), Multiply(), Divide(), Power()
-NEGATIVE, ABSOLUTE = Negative(), Absolute()
-MAXIMUM, WHERE, MASK, ALIAS = Maximum(), Where(), Mask(), Alias()
+SQUARE, NEGATIVE, ABSOLUTE = Square(), Negative(), Absolute()
+MAXIMUM, MINIMUM, WHERE, MASK, ALIAS = Maximum(), Minimum(), Where(), Mask(), Alias()
 
 # What rules ask about their operands: recorded with the rest, so that a replay asks again.
-greater, equal, both, negate = Greater(), Equal(), Both(), Negate()
+greater, greater_equal, equal, both, negate = Greater(), GreaterEqual(), Equal(), Both(), Negate()
 
 
 def add(x: Any, y: Any) -> Any:
@@ -483,13 +544,32 @@ def divide(x: Any, y: Any) -> Any:
 def power(x: Any, y: Any) -> Any:
     """x to the power y, elementwise with broadcasting. Errors as for `add`.
 
-    d/dx = y · x^(y-1), and 0 for y = 0 (also at x = 0); d/dy = x^y · ln x, with ln 0 taken as 0.
-    A negative base with a fractional exponent is NaN.
+    d/dx = y · x^(y-1), and 0 for y = 0 (also at x = 0). d/dy = x^y · ln x for x > 0, and 0 for
+    x ≤ 0: at 0 the power is flat, and below 0 only whole exponents have one (others give NaN), so
+    there is no direction in which y could vary.
 
     >>> power(np.array([1.0, 3.0]), 2)
     array([1., 9.])
     """
     return POWER(x, y)
+
+
+def square(x: Any) -> Any:
+    """x², elementwise; shape and dtype are kept.
+
+    >>> square(np.array([1.0, -3.0]))
+    array([1., 9.])
+    """
+    return SQUARE(x)
+
+
+def reciprocal(x: Any) -> Any:
+    """1 / x, elementwise; unlike numpy's, that of an integer is a float. At 0 as for `divide`.
+
+    >>> reciprocal(np.array([2, 4]))
+    array([0.5 , 0.25])
+    """
+    return DIVIDE(1.0, x)
 
 
 def negative(x: Any) -> Any:
@@ -510,6 +590,15 @@ def absolute(x: Any) -> Any:
     return ABSOLUTE(x)
 
 
+def abs(x: Any) -> Any:
+    """|x|: the short name of `absolute`.
+
+    >>> abs(np.array([-1.5, 2.0]))
+    array([1.5, 2. ])
+    """
+    return ABSOLUTE(x)
+
+
 def maximum(x: Any, y: Any) -> Any:
     """The greater of x and y, elementwise with broadcasting; NaN if either is.
 
@@ -521,12 +610,23 @@ def maximum(x: Any, y: Any) -> Any:
     return MAXIMUM(x, y)
 
 
+def minimum(x: Any, y: Any) -> Any:
+    """The smaller of x and y, elementwise with broadcasting; NaN if either is.
+
+    At a tie each gets half of the gradient; at a NaN none gets any. Errors as for `add`.
+
+    >>> minimum(np.array([1.0, 5.0]), 3.0)
+    array([1., 3.])
+    """
+    return MINIMUM(x, y)
+
+
 def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the condition holds, y elsewhere, with broadcasting.
 
     The gradient of the side that is not taken is exactly 0, whatever its value. A NaN that an
     earlier op makes of that 0 (as sqrt does at 0) is avoided by choosing the input too:
-    `where(x > 0, sqrt(where(x > 0, x, 1)), 0)`.
+    `where(x > 0, sqrt(where(x > 0, x, 1)), 0)`, or in short `apply_where(x > 0, sqrt, x, 0)`.
 
     Args:
         condition: boolean array or tensor; it gets no gradient.
@@ -539,6 +639,32 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     array([1., 8.])
     """
     return WHERE(condition, x, y)
+
+
+def apply_where(
+    condition: Any, f: Callable[[Any], Any], x: Any, otherwise: Any, *, stand_in: Any = 1.0
+) -> Any:
+    """f(x) where the condition holds, `otherwise` elsewhere; f never sees the other elements.
+
+    It is `where(condition, f(where(condition, x, stand_in)), otherwise)`. Without the inner
+    choice, f would be evaluated outside of its domain too: its warnings would come, and a slope
+    that is infinite there would make a NaN of the gradient 0 that `where` gives it.
+
+    Args:
+        condition: boolean array or tensor; it gets no gradient.
+        f: elementwise function of one tensor or array.
+        x: what f is applied to where the condition holds.
+        otherwise: tensor, array or number for the other elements.
+        stand_in: what f sees in their place, inside of its domain.
+
+    Raises:
+        ShapeError: if the shapes do not broadcast.
+
+    >>> x = np.array([4.0, 0.0, -4.0])
+    >>> apply_where(x > 0, np.sqrt, x, 0.0)
+    array([2., 0., 0.])
+    """
+    return where(condition, f(where(condition, x, stand_in)), otherwise)
 
 
 def mask(x: Any, chosen: Any) -> Any:

@@ -162,7 +162,8 @@ def _expanded(case: OpCase, rng: np.random.Generator, tally: Tally) -> None:
     u = normal(rng, out.shape)
     small = vjp(case, u, "metamorphic")
     for k, label in enumerate(case.labels):
-        if case.op.args[case.places[k]] not in case.op.diagonal or case.xs[k].shape == out.shape:
+        name = case.op.args[min(case.places[k], len(case.op.args) - 1)]
+        if name not in case.op.diagonal or case.xs[k].shape == out.shape:
             continue
         leaf = _leaf(case.xs[k])
         with enable_grad():
