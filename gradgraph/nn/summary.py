@@ -13,11 +13,11 @@ from ..errors import DTypeError
 from ..graph import Graph, Step
 from ..mode import capture, enable_grad
 from ..node import Vertex
+from ..ops.average import WindowMean
 from ..ops.conv import Conv as ConvOp
 from ..ops.elementwise import Add, Elementwise
 from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool as MaxPoolOp
-from ..ops.pool import WindowMean
 from ..ops.reduce import Reduce
 from ..ops.shape import Pad
 from ..spec import Shape, brief

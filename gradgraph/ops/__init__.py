@@ -4,10 +4,13 @@ Each module says in `__all__` which of its functions are public.
 """
 
 from .activation import *
+from .average import *
 from .conv import *
+from .conv_transpose import *
 from .custom import *
 from .elementwise import *
 from .exponential import *
+from .global_pool import *
 from .index import *
 from .linalg import *
 from .loss import *
@@ -16,5 +19,6 @@ from .reduce import *
 from .shape import *
 from .softmax import *
 from .trigonometry import *
+from .unfold import *
 
 __all__ = sorted(name for name, value in globals().items() if callable(value) and name[0] != "_")
