@@ -12,9 +12,6 @@ SYMMETRIC = "the operation is symmetric"
 NO_SUCH_DTYPE = "floats have 2, 4 or 8 bytes, and float32 as float32 is itself"
 
 EQUIVALENT = {
-    "WindowMean.forward:3: dtype.itemsize < 4 → dtype.itemsize <= 4": NO_SUCH_DTYPE,
-    "WindowMean.forward:3: 4 → 5": NO_SUCH_DTYPE,
-    "WindowMean.forward:3: 4 → 3": NO_SUCH_DTYPE,
     "CrossEntropy.forward:14: 0 → -1": ONE_LONG,
     "CrossEntropy.vjp_logits:3: each[..., None] if self.reduction == 'none' else each"
     " → each[..., None]": "a scalar broadcasts like an array of one element",

@@ -15,6 +15,7 @@ from ..mode import capture, enable_grad
 from ..node import Vertex
 from ..ops.average import WindowMean
 from ..ops.conv import Conv as ConvOp
+from ..ops.conv import ConvInput
 from ..ops.elementwise import Add, Elementwise
 from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool as MaxPoolOp
@@ -158,10 +159,10 @@ def _rows(graph: Graph) -> Iterator[Row]:
             p: tuple[tuple[int, int], ...] = ()
             dense, note = weights, ""
         else:
-            k, s, p, _ = geometry
+            k, s, p, d = geometry
             units = prod(y.shape[1:])
             dense = units * (prod(x.shape[1:]) + bool(bias)) if len(step.inputs) > 1 else 0
-            note = _note(step, x.shape[1:-1], k, s, p)
+            note = _note(step, x.shape[1:-1], k, s, p, d)
         field = fields.get(step.output)
         yield Row(
             name=step.scope or step.op.name,
@@ -183,10 +184,10 @@ def _rows(graph: Graph) -> Iterator[Row]:
 def _geometry(step: Step, graph: Graph) -> Any:
     """(kernel, stride, padding, dilation) of a layer that slides a window, else None."""
     op = step.op
-    if isinstance(op, ConvOp):
+    if isinstance(op, ConvOp | ConvInput):
         return graph.specs[step.inputs[1]].shape[:-2], op.stride, op.padding, op.dilation
     if isinstance(op, MaxPoolOp | WindowMean):
-        return op.kernel, op.stride, op.padding, (1,) * len(op.kernel)
+        return op.kernel, op.stride, op.padding, op.dilation
     return None
 
 
@@ -203,6 +204,8 @@ def _field(
     first_only = len(below) == 1 and step.inputs[0] in fields
     if len(known) < len(below) or (not first_only and isinstance(step.op, ConvOp | Matmul)):
         return None
+    if isinstance(step.op, ConvInput):
+        return None  # it may differ from one result to the next
     if geometry is not None:
         return tuple(
             (low - before * jump, high - before * jump + (k - 1) * gap * jump, jump * stride)
@@ -237,7 +240,9 @@ def _bias(step: Step, readers: list[Step], graph: Graph) -> list[Vertex]:
     return [v for v in others if _learns(v) and np.ndim(v._data) == 1]
 
 
-def _note(step: Step, n: Shape, k: Shape, s: Shape, p: tuple[tuple[int, int], ...]) -> str:
+def _note(
+    step: Step, n: Shape, k: Shape, s: Shape, p: tuple[tuple[int, int], ...], d: Shape
+) -> str:
     """What a pool never looks at, in words."""
     if step.op.style != "pool":
         return ""
@@ -246,13 +251,23 @@ def _note(step: Step, n: Shape, k: Shape, s: Shape, p: tuple[tuple[int, int], ..
             f"the stride {brief(s)} is larger than the window {brief(k)}, so some pixels are"
             " never looked at; chapter 7.2 wants k ≥ stride"
         )
+    if any(_leaves_gaps(*axis) for axis in zip(k, s, d, strict=True)):
+        return (
+            f"with a window {brief(k)}, dilation {brief(d)} and stride {brief(s)} some pixels are"
+            " never looked at"
+        )
     over = [
-        max((size + before + after - window) % stride - after, 0)
-        for size, window, stride, (before, after) in zip(n, k, s, p, strict=True)
+        max((size + before + after - gap * (window - 1) - 1) % stride - after, 0)
+        for size, window, stride, (before, after), gap in zip(n, k, s, p, d, strict=True)
     ]
     if any(over):
         return f"the last {brief(tuple(over))} rows or columns of pixels are in no window"
     return ""
+
+
+def _leaves_gaps(k: int, stride: int, dilation: int) -> bool:
+    """Whether there are pixels that no tap of a window meets, wherever the window stands."""
+    return len({tap * dilation % stride for tap in range(k)}) < stride
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -60,10 +60,8 @@ class WindowMean(Pool):
 
     def forward(self, x: Any) -> Any:
         dtype = floating(Spec.of(x))
-        wide = np.dtype("float32") if dtype.itemsize < 4 else dtype  # as in numpy's mean
-        x = x.astype(wide, copy=False)
-        total = pooling.window_sum(x, *self.geometry, self._weights())
-        total /= np.asarray(self._counts(x.shape[1:-1]), wide)
+        total = pooling.window_sum(pooling.wide(x, dtype), *self.geometry, self._weights())
+        total /= np.asarray(self._counts(x.shape[1:-1]), total.dtype)
         return total.astype(dtype, copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:

@@ -33,7 +33,7 @@ class BinMean(Op):
 
     def forward(self, x: Any) -> Any:
         dtype = floating(Spec.of(x))
-        return pooling.bin_mean(_wide(x, dtype), self.counts).astype(dtype, copy=False)
+        return pooling.bin_mean(pooling.wide(x, dtype), self.counts).astype(dtype, copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return BinSpread.of(x.shape[1:-1])(g)
@@ -73,7 +73,7 @@ class BinSpread(Op):
 
     def forward(self, g: Any) -> Any:
         dtype = floating(Spec.of(g))
-        return pooling.bin_spread(_wide(g, dtype), self.size).astype(dtype, copy=False)
+        return pooling.bin_spread(pooling.wide(g, dtype), self.size).astype(dtype, copy=False)
 
     def vjp_g(self, c: Any, out: Any, g: Any) -> Any:
         return BinMean.of(g.shape[1:-1])(c)
@@ -99,11 +99,6 @@ class BinSpread(Op):
         return _flops(g, out)
 
 
-def _wide(x: Any, dtype: Any) -> Any:
-    """Half precision as single, as in numpy's mean."""
-    return x.astype(np.promote_types(dtype, np.float32), copy=False)
-
-
 def _bins(size: Ints, counts: Ints) -> Iterator[tuple[Ints, list[Ints]]]:
     """The definition: every bin with its pixels."""
     for p in product(*map(range, counts)):
@@ -117,7 +112,7 @@ def _bins(size: Ints, counts: Ints) -> Iterator[tuple[Ints, list[Ints]]]:
 def _flops(binned: Spec, image: Spec) -> int:
     """One for each pixel of each bin, as in the other pools."""
     sizes = zip(image.shape[1:-1], binned.shape[1:-1], strict=True)
-    lengths = [sum(bin.stop - bin.start for bin in pooling.bins(n, m)) for n, m in sizes]
+    lengths: list[int] = [sum(bin.stop - bin.start for bin in pooling.bins(n, m)) for n, m in sizes]
     return image.shape[0] * image.shape[-1] * prod(lengths)
 
 
