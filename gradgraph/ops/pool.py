@@ -299,16 +299,16 @@ def with_last_window(geometry: Geometry, size: Ints) -> Geometry:
     """The geometry with as much padding after as lets a last window that sticks out be whole.
 
     A window counts if it starts in the image or in the padding before it, never if it would start
-    in the padding after.
+    in the padding after. A first window that sticks out by a stride or more is left to be an error.
     """
     kernel, stride, padding, dilation = geometry
     pairs = []
     for n, k, s, (b, a), d in zip(size, kernel, stride, padding, dilation, strict=True):
         span = d * (k - 1) + 1
-        start = -(-max(n + b + a - span, 0) // s) * s
+        start = -((span - n - b - a) // s) * s
         if start >= n + b:
             start -= s
-        pairs.append((b, max(a, start + span - n - b)))
+        pairs.append((b, max(a, start + span - n - b) if start >= 0 else a))
     return kernel, stride, tuple(pairs), dilation
 
 
