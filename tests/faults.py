@@ -23,6 +23,7 @@ SOFTMAX = "gradgraph.ops.softmax:"
 LOSS = "gradgraph.ops.loss:"
 CONV = "gradgraph.ops.conv:"
 POOL = "gradgraph.ops.pool:"
+UNFOLD = "gradgraph.ops.unfold:"
 AVERAGE = "gradgraph.ops.average:"
 CUSTOM = "gradgraph.ops.custom:"
 KERNELS = "gradgraph.kernels.numpy_:"
@@ -731,6 +732,77 @@ _POOL = (
     ),
 )
 
+_WINDOWS = (
+    Fault(
+        "unfold: the dilation is forgotten on the way back",
+        UNFOLD + "Unfold.vjp_x",
+        "*self.geometry",
+        "*self.geometry[:3], (1,) * len(self.kernel)",
+    ),
+    Fault(
+        "fold: stride and dilation exchanged on the way back",
+        UNFOLD + "Fold.vjp_columns",
+        "*self.geometry",
+        "self.kernel, self.dilation, self.padding, self.stride",
+    ),
+    Fault(
+        "fold kernel: overlapping windows overwritten",
+        KERNELS + "fold",
+        "+= rows",
+        "= rows",
+        ("unfold", "fold"),
+    ),
+    Fault(
+        "max_pool: the dilation is forgotten on the way back",
+        POOLING + "place",
+        "taps(kernel, stride, dilation,",
+        "taps(kernel, stride, (1,) * len(kernel),",
+        ("max_pool", "pick", "place"),
+    ),
+    Fault(
+        "max_pool: dilated windows that interleave are taken to be apart",
+        POOLING + "place",
+        "d * (k - 1) + 1 for",
+        "k for",
+        ("max_pool", "pick", "place"),
+    ),
+    Fault(
+        "max_pool_indices: counted from the corner of the padded image",
+        POOLING + "pixels_of",
+        "* s - b)",
+        "* s)",
+        ("max_pool_indices",),
+    ),
+    Fault(
+        "adaptive_avg_pool: bins do not overlap",
+        POOLING + "bins",
+        "-(-(i + 1) * size // count)",
+        "max((i + 1) * size // count, i * size // count + 1)",
+        ("adaptive_avg_pool", "bin_spread"),
+    ),
+    Fault(
+        "bin_spread: bins that overlap overwrite each other",
+        POOLING + "bin_spread",
+        "image[(*before, part)] +=",
+        "image[(*before, part)] =",
+        ("adaptive_avg_pool", "bin_spread"),
+    ),
+    Fault(
+        "depthwise kernel: the gradient of the image overwrites itself",
+        KERNELS + "depthwise_input",
+        "below[(slice(None), *where)] += share",
+        "below[(slice(None), *where)] = share",
+        ("conv", "conv_input"),
+    ),
+    Fault(
+        "conv_transpose: padding before and after exchanged",
+        "gradgraph.ops.conv_transpose:conv_transpose",
+        "ConvInput.of(strides, pairs,",
+        "ConvInput.of(strides, tuple(p[::-1] for p in pairs),",
+        (TEST + "test_ops_conv.py::TestConvTranspose",),
+    ),
+)
+
 _CUSTOM = (
     Fault(
         "custom: cotangents are handed to the arguments in reverse",
@@ -1030,6 +1102,7 @@ FAULTS: tuple[Fault, ...] = (
     *_LOSS,
     *_CONV,
     *_POOL,
+    *_WINDOWS,
     *_CUSTOM,
     *_SWEEP,
     *_TRANSFORM,
@@ -1279,6 +1352,22 @@ HISTORICAL: tuple[Fault, ...] = (
         "np.asarray(prod(self.kernel), dtype)",
         ("avg_pool", "window_spread"),
         "burn#5604",
+    ),
+    Fault(
+        "max_pool: what ceil_mode adds starts a window in the padding after the image",
+        POOL + "with_last_window",
+        "if start >= n + b:",
+        "if False:",
+        (TEST + "test_ops_conv.py::TestMaxPool",),
+        "pytorch#45357",
+    ),
+    Fault(
+        "avg_pool: what ceil_mode adds counts as pixels",
+        AVERAGE + "WindowMean._counts",
+        "if self.counted == self.padding:",
+        "if any(n for pair in self.counted for n in pair):",
+        ("avg_pool", "window_spread"),
+        "onnxruntime#16203",
     ),
     Fault(
         "a kernel larger than the image gives an empty result",

@@ -73,12 +73,11 @@ class Pool(Op, abstract=True):
         ):
             span = d * (k - 1) + 1
             if span > n + b + a:
-                dilated = f" spans {span} (dilation {d}) and" if d > 1 else ""
+                apart = f" (dilation {d}: it spans {span} pixels)" if d > 1 else ""
                 raise ShapeError(
                     self.name,
-                    f"the window is {show(self.kernel)} but the image is"
-                    f" {show(x.shape[1:-1])}: axis {axis}{dilated} has only {n + b + a} pixels"
-                    " with padding",
+                    f"the window is {show(self.kernel)}{apart} but the image is"
+                    f" {show(x.shape[1:-1])}: axis {axis} has only {n + b + a} pixels with padding",
                     "Use a smaller window, or pool less before.",
                 )
             if max(b, a) >= span:
