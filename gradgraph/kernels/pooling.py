@@ -27,7 +27,7 @@ def max_pool(
     small = prod(kernel) <= 256
     out = np.empty((len(x), *size, x.shape[-1]), x.dtype)
     winner = np.zeros(out.shape, np.uint8 if small else np.int64)
-    better = np.empty(out.shape, bool)
+    better, number = np.empty(out.shape, bool), np.empty_like(winner)
     for i, (_, where) in enumerate(taps(kernel, stride, dilation, size)):
         pixels = padded[(slice(None), *where)]
         if i == 0:
@@ -35,7 +35,8 @@ def max_pool(
             continue
         np.greater(pixels, out, out=better)
         np.maximum(out, pixels, out=out)
-        np.copyto(winner, winner.dtype.type(i), where=better)
+        np.multiply(better.view(np.uint8), winner.dtype.type(i), out=number)
+        np.maximum(winner, number, out=winner)  # the last one that was better
     if not np.isfinite(out).all() if floats else padded is not x and (out == low).any():
         _careful_winners(x, kernel, stride, padding, dilation, out, winner)
     return out, winner
