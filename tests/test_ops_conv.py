@@ -210,6 +210,13 @@ class TestDepthwise:
         assert found[0, :, 0].tolist() == [np.inf, np.inf, 2]
         assert (found[..., 1] == 2).all()
 
+    def test_summary(self):
+        w = gg.Tensor(np.ones((3, 3, 2, 4)), requires_grad=True)
+        found = nn.summary(lambda x: gg.depthwise_conv(x, w), (1, 5, 5, 2))
+        (row,) = found.rows
+        assert (row.m_out, row.k, row.weights, row.field) == (8, (3, 3), 72, (3, 3))
+        assert found.weights == 72
+
     def test_flops(self):
         """4·4·6 results, each of 3·3 products."""
         assert flops(gg.depthwise_conv, (1, 6, 6, 3), (3, 3, 3, 2)) == 2 * 96 * 9 == 1728

@@ -51,7 +51,8 @@ def _careful_winners(
     out: Array,
     winner: Array,
 ) -> None:
-    """Mend the winners of windows with NaN or only -inf: the first real pixel equal to out."""
+    """Mend the winners of windows with NaN or only the smallest number: the first real pixel
+    equal to out."""
     inside = pad_spatial(np.ones((1, *x.shape[1:-1], 1), bool), padding, False)
     padded = pad_spatial(x, padding, 0)
     found = np.zeros(out.shape, bool)

@@ -20,7 +20,7 @@ from ..ops.elementwise import Add, Elementwise
 from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.reduce import Reduce
-from ..ops.shape import Pad
+from ..ops.shape import Pad, Reshape
 from ..spec import Shape, brief
 from ..tensor import Tensor
 from .inputs import given
@@ -140,6 +140,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
     start = graph.inputs[0]
     fields: dict[int, Field | None] = {start: ((0, 1, 1),) * (graph.specs[start].ndim - 2)}
     readers: dict[int, list[Step]] = {}
+    makers = {step.output: step for step in graph.steps}
     for step in graph.steps:
         for slot in step.inputs:
             readers.setdefault(slot, []).append(step)
@@ -151,7 +152,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             continue
         x, y = graph.specs[step.inputs[0]], graph.specs[step.output]
         bias = _bias(step, readers.get(step.output, []), graph)
-        inputs = [graph.vertices[slot] for slot in step.inputs[1:]]
+        inputs = [graph.vertices[_before_reshape(slot, makers)] for slot in step.inputs[1:]]
         weights = sum(np.size(v._data) for v in [*inputs, *bias] if _learns(v))
         if geometry is None:
             k: Shape = ()
@@ -230,6 +231,13 @@ def _field(
         (min(a for a, _, _ in axis), max(b for _, b, _ in axis), axis[0][2])
         for axis in zip(*known, strict=True)
     )
+
+
+def _before_reshape(slot: int, makers: dict[int, Step]) -> int:
+    """The slot that this one is a reshaped form of: a depthwise filter is reshaped for its conv."""
+    while slot in makers and isinstance(makers[slot].op, Reshape):
+        slot = makers[slot].inputs[0]
+    return slot
 
 
 def _bias(step: Step, readers: list[Step], graph: Graph) -> list[Vertex]:
