@@ -31,8 +31,11 @@ SOFTMAX = "gradgraph.ops.softmax:"
 LOSS = "gradgraph.ops.loss:"
 CONV = "gradgraph.ops.conv:"
 POOL = "gradgraph.ops.pool:"
+UNFOLD = "gradgraph.ops.unfold:"
+AVERAGE = "gradgraph.ops.average:"
 CUSTOM = "gradgraph.ops.custom:"
 KERNELS = "gradgraph.kernels.numpy_:"
+POOLING = "gradgraph.kernels.pooling:"
 OP = "gradgraph.op:"
 SWEEP = "gradgraph.sweep:"
 TENSOR = "gradgraph.tensor:"
@@ -706,7 +709,7 @@ _CONV = (
     ),
     Fault(
         "conv kernel: padding off by one in the gradient of the image",
-        KERNELS + "conv_input",
+        KERNELS + "unpad",
         "slice(b, b + n)",
         "slice(max(b - 1, 0), max(b - 1, 0) + n)",
         ("conv", "conv_input"),
@@ -793,7 +796,7 @@ _CONV = (
 _POOL = (
     Fault(
         "max_pool: padding is 0, which wins over negative pixels",
-        KERNELS + "max_pool",
+        POOLING + "max_pool",
         "pad_spatial(x, padding, low)",
         "pad_spatial(x, padding)",
         ("max_pool",),
@@ -808,85 +811,156 @@ _POOL = (
         "max_pool: the stride is taken for the kernel's size on the way back",
         POOL + "MaxPool.vjp_x",
         "*self.geometry",
-        "self.kernel, self.kernel, self.padding",
+        "self.kernel, self.kernel, self.padding, self.dilation",
     ),
     Fault(
         "pick: the padding is turned round on the way back",
         POOL + "Pick.vjp_x",
         "*self.geometry",
-        "self.kernel, self.stride, tuple(p[::-1] for p in self.padding)",
+        "self.kernel, self.stride, tuple(p[::-1] for p in self.padding), self.dilation",
     ),
     Fault(
         "place: the stride is taken for the kernel's size on the way back",
         POOL + "Place.vjp_g",
         "*self.geometry",
-        "self.kernel, self.kernel, self.padding",
+        "self.kernel, self.kernel, self.padding, self.dilation",
     ),
     Fault(
         "pool kernel: overlapping windows overwritten",
-        KERNELS + "place",
+        POOLING + "place",
         "image[(slice(None), *where)] += share",
         "image[(slice(None), *where)] = share",
         ("max_pool", "pick", "place"),
     ),
     Fault(
         "pool kernel: windows that overlap along one axis only are taken to be apart",
-        KERNELS + "place",
+        POOLING + "place",
         "apart = all(",
         "apart = any(",
         ("max_pool", "pick", "place"),
     ),
     Fault(
         "pool kernel: what remains beside the last window is not set to zero",
-        KERNELS + "place",
+        POOLING + "place",
         "n == k * m and s == k",
         "s == k",
         ("max_pool", "pick", "place"),
     ),
     Fault(
         "window_spread: padding counts again",
-        POOL + "WindowSpread.vjp_g",
-        "(*self.geometry, self.count_pad)",
-        "(*self.geometry)",
+        AVERAGE + "WindowSpread.vjp_g",
+        "self.counted",
+        "self.padding",
     ),
     Fault(
         "window_spread: overlapping windows overwritten",
-        KERNELS + "window_spread",
+        POOLING + "window_spread",
         "+= share",
         "= share",
         ("avg_pool", "window_spread"),
     ),
     Fault(
         "window_spread: float32 becomes float64",
-        POOL + "WindowSpread.forward",
+        AVERAGE + "WindowSpread.forward",
         "np.asarray(self._counts(self.size), dtype)",
         "np.asarray(self._counts(self.size), float)",
     ),
     Fault(
         "avg_pool: divided by the number of taps, whatever they weigh",
-        POOL + "WindowMean._counts",
+        AVERAGE + "WindowMean._counts",
         "prod(self.kernel) if weights is None else weights.sum()",
         "prod(self.kernel)",
         ("blur_pool", "blur_spread"),
     ),
     Fault(
         "blur_pool: the gradient is that of the plain average",
-        POOL + "BlurPool.vjp_x",
+        AVERAGE + "BlurPool.vjp_x",
         "BlurSpread",
         "WindowSpread",
     ),
     Fault(
         "blur_spread: the gradient is that of the plain average",
-        POOL + "BlurSpread.vjp_g",
+        AVERAGE + "BlurSpread.vjp_g",
         "BlurPool",
         "WindowMean",
     ),
     Fault(
         "blur_pool: weights of the next row of Pascal's triangle, which is not symmetric here",
-        POOL + "_binomial",
+        AVERAGE + "_binomial",
         "comb(k - 1, i)",
         "comb(k, i)",
         (TEST + "test_pitfalls.py::test_16_blurring_weighs_like_binomial_coefficients",),
+    ),
+)
+
+_WINDOWS = (
+    Fault(
+        "unfold: the dilation is forgotten on the way back",
+        UNFOLD + "Unfold.vjp_x",
+        "*self.geometry",
+        "*self.geometry[:3], (1,) * len(self.kernel)",
+    ),
+    Fault(
+        "fold: stride and dilation exchanged on the way back",
+        UNFOLD + "Fold.vjp_columns",
+        "*self.geometry",
+        "self.kernel, self.dilation, self.padding, self.stride",
+    ),
+    Fault(
+        "fold kernel: overlapping windows overwritten",
+        KERNELS + "fold",
+        "+= rows",
+        "= rows",
+        ("unfold", "fold"),
+    ),
+    Fault(
+        "max_pool: the dilation is forgotten on the way back",
+        POOLING + "place",
+        "taps(kernel, stride, dilation,",
+        "taps(kernel, stride, (1,) * len(kernel),",
+        ("max_pool", "pick", "place"),
+    ),
+    Fault(
+        "max_pool: dilated windows that interleave are taken to be apart",
+        POOLING + "place",
+        "d * (k - 1) + 1 for",
+        "k for",
+        ("max_pool", "pick", "place"),
+    ),
+    Fault(
+        "max_pool_indices: counted from the corner of the padded image",
+        POOLING + "pixels_of",
+        "* s - b)",
+        "* s)",
+        ("max_pool_indices",),
+    ),
+    Fault(
+        "adaptive_avg_pool: bins do not overlap",
+        POOLING + "bins",
+        "-(-(i + 1) * size // count)",
+        "max((i + 1) * size // count, i * size // count + 1)",
+        ("adaptive_avg_pool", "bin_spread"),
+    ),
+    Fault(
+        "bin_spread: bins that overlap overwrite each other",
+        POOLING + "bin_spread",
+        "image[(*before, part)] +=",
+        "image[(*before, part)] =",
+        ("adaptive_avg_pool", "bin_spread"),
+    ),
+    Fault(
+        "depthwise kernel: the gradient of the image overwrites itself",
+        KERNELS + "depthwise_input",
+        "below[(slice(None), *where)] += share",
+        "below[(slice(None), *where)] = share",
+        ("conv", "conv_input"),
+    ),
+    Fault(
+        "conv_transpose: padding before and after exchanged",
+        "gradgraph.ops.conv_transpose:conv_transpose",
+        "ConvInput.of(strides, pairs,",
+        "ConvInput.of(strides, tuple(p[::-1] for p in pairs),",
+        (TEST + "test_ops_conv.py::TestConvTranspose",),
     ),
 )
 
@@ -1192,6 +1266,7 @@ FAULTS: tuple[Fault, ...] = (
     *_LOSS,
     *_CONV,
     *_POOL,
+    *_WINDOWS,
     *_CUSTOM,
     *_SWEEP,
     *_TRANSFORM,
@@ -1312,7 +1387,7 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "the last of several greatest pixels wins",
-        KERNELS + "max_pool",
+        POOLING + "max_pool",
         "np.greater(pixels, out, out=better)",
         "np.greater_equal(pixels, out, out=better)",
         ("max_pool",),
@@ -1452,23 +1527,39 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "average pooling divides by another count on the way back",
-        POOL + "WindowMean.vjp_x",
-        "self.count_pad",
-        "True",
+        AVERAGE + "WindowMean.vjp_x",
+        "self.counted",
+        "self.padding",
         ("avg_pool",),
         "pytorch#198119",
     ),
     Fault(
         "spreading a mean divides by another count than the mean",
-        POOL + "WindowSpread.forward",
+        AVERAGE + "WindowSpread.forward",
         "np.asarray(self._counts(self.size), dtype)",
         "np.asarray(prod(self.kernel), dtype)",
         ("avg_pool", "window_spread"),
         "burn#5604",
     ),
     Fault(
+        "max_pool: what ceil_mode adds starts a window in the padding after the image",
+        POOL + "with_last_window",
+        "if start >= n + b:",
+        "if False:",
+        (TEST + "test_ops_conv.py::TestMaxPool",),
+        "pytorch#45357",
+    ),
+    Fault(
+        "avg_pool: what ceil_mode adds counts as pixels",
+        AVERAGE + "WindowMean._counts",
+        "if self.counted == self.padding:",
+        "if any(n for pair in self.counted for n in pair):",
+        ("avg_pool", "window_spread"),
+        "onnxruntime#16203",
+    ),
+    Fault(
         "a kernel larger than the image gives an empty result",
-        CONV + "_positions",
+        "gradgraph.ops.geometry:out_positions",
         "if span > n + b + a:",
         "if False:",
         (TEST + "test_errors.py::test_golden",),

@@ -15,9 +15,6 @@ FIRST_BOUND = "a number and its lower bound may be exchanged: the greater of bot
 ALL_ZERO = "both are zero everywhere, and the sweep rounds a cotangent to its argument's dtype"
 
 EQUIVALENT = {
-    "WindowMean.forward:3: dtype.itemsize < 4 → dtype.itemsize <= 4": NO_SUCH_DTYPE,
-    "WindowMean.forward:3: 4 → 5": NO_SUCH_DTYPE,
-    "WindowMean.forward:3: 4 → 3": NO_SUCH_DTYPE,
     "CrossEntropy.forward:14: 0 → -1": ONE_LONG,
     "CrossEntropy.vjp_logits:3: each[..., None] if self.reduction == 'none' else each"
     " → each[..., None]": "a scalar broadcasts like an array of one element",

@@ -300,6 +300,39 @@ GOLDEN = [
         lambda: gg.softplus(tensor(2), beta=0),
         "softplus (net.conv2): beta is 0, and must be a positive number. Try 1.0.",
     ),
+    (
+        gg.ShapeError,
+        lambda: gg.conv_transpose(ones((1, 4, 4, 8)), tensor(3, 3, 8, 3)),
+        "conv_transpose (net.conv2): x has 8 channels but w expects 3 (x is 1×4×4×8; w is 3×3×8×3,"
+        " kernel×C_out×C_in). The filter is that of the conv it transposes: swap its last two axes,"
+        " w.swapaxes(-1, -2).",
+    ),
+    (
+        gg.DomainError,
+        lambda: gg.conv_transpose(ones((1, 4, 4, 3)), tensor(3, 3, 8, 3), output_padding=1),
+        "conv_transpose (net.conv2): output_padding is 1 and the stride 1×1: the conv that this"
+        " transposes would have more positions than x has pixels. Use an output_padding less than"
+        " the stride, or pad the result.",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.depthwise_conv(ones((1, 4, 4, 8)), tensor(3, 3, 1, 8)),
+        "depthwise_conv (net.conv2): x is 1×4×4×8 and w is 3×3×1×8, but x has the axes"
+        " batch×image×channels and w kernel×channels×multiplier, with as many channels. Filters of"
+        " a conv are turned into these by swapaxes(-1, -2).",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.max_pool(tensor(1, 4, 4, 1), 3, dilation=2),
+        "max_pool (net.conv2): the window is 3×3 (dilation 2: it spans 5 pixels) but the image is"
+        " 4×4: axis 1 has only 4 pixels with padding. Use a smaller window, or pool less before.",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.fold(tensor(1, 3, 3, 9), 4, 3),
+        "fold (net.conv2): columns are 1×3×3×9, but an image of 4×4 has 2×2 windows of 9 taps:"
+        " N×2×2×9·C. Pass the arguments that unfold was given.",
+    ),
 ]
 
 

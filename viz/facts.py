@@ -320,7 +320,7 @@ def _winners(view: View, card: Card) -> Winners | None:
         return None
     got = winning(vertex)
     ties = None
-    if not any(n for pair in op.padding for n in pair):
+    if not any(n for pair in op.padding for n in pair) and max(op.dilation) == 1:
         axes = tuple(range(1, x.ndim - 1))
         windows = sliding_window_view(x, op.kernel, axes)
         steps = tuple(slice(None, None, s) for s in op.stride)

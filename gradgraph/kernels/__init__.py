@@ -1,5 +1,5 @@
-"""Kernels: arrays in, arrays out. `numpy_` always works and is the reference."""
+"""Kernels: arrays in, arrays out. `numpy_` and `pooling` always work and are the reference."""
 
-from . import numpy_
+from . import numpy_, pooling
 
-__all__ = ["numpy_"]
+__all__ = ["numpy_", "pooling"]

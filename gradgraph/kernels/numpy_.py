@@ -1,4 +1,4 @@
-"""Convolution and pooling on plain numpy: channels last, any number of spatial axes.
+"""Convolution on plain numpy: channels last, any number of spatial axes.
 
 A convolution is a copy of the image's windows into rows and one matrix product, a chunk of
 images at a time so that the rows are still in cache when the product reads them. Windows are
@@ -49,6 +49,12 @@ def pad_spatial(x: Array, padding: Pairs, value: Any = 0) -> Array:
     ]
     out[(slice(None), *to)] = x[(slice(None), *of)]
     return out
+
+
+def unpad(image: Array, size: Ints, padding: Pairs) -> Array:
+    """A padded image without its padding, as a view."""
+    inner = [slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True)]
+    return image[(slice(None), *inner)]
 
 
 def windows(x: Array, kernel: Ints, stride: Ints, dilation: Ints) -> Array:
@@ -123,6 +129,9 @@ def conv(
         out.fill(0)
         return out
     x = pad_spatial(x, padding)
+    if groups > 1 and groups == x.shape[-1] == w.shape[-1]:
+        depthwise(x, w[..., 0, :], stride, dilation, out)
+        return out
     if groups > 1:
         none = ((0, 0),) * len(size)
         for xs, ws, ys in _split(groups, x, w, out):
@@ -157,6 +166,8 @@ def conv_input(
     kernel = w.shape[:-2]
     c = w.shape[-2]
     dtype = np.result_type(g, w)
+    if groups > 1 and c == 1 and groups == g.shape[-1]:
+        return depthwise_input(g, w[..., 0, :], size, stride, padding, dilation)
     if groups > 1:
         out = np.empty((len(g), *size, c * groups), dtype)
         for xs, ws, ys in _split(groups, out, w, g):
@@ -178,8 +189,7 @@ def conv_input(
             below = image[images, lines.start * stride[0] :]
             for tap, where in taps(kernel, stride, dilation, part.shape[1:-1]):
                 below[(slice(None), *where)] += rows[(..., *tap, slice(None))]
-    inner = [slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True)]
-    return image[(slice(None), *inner)]
+    return unpad(image, size, padding)
 
 
 def conv_filter(
@@ -197,6 +207,9 @@ def conv_filter(
     if not (x.size and g.size):
         return out
     x = pad_spatial(x, padding)
+    if groups > 1 and groups == x.shape[-1] == o:
+        depthwise_filter(x, g, stride, dilation, out[..., 0, :])
+        return out
     if groups > 1:
         none = ((0, 0),) * len(kernel)
         for xs, ws, ys in _split(groups, x, out, g):
@@ -211,6 +224,78 @@ def conv_filter(
     for part, rows in _chunks(view):
         total += np.matmul(rows.T, g[part].reshape(len(rows), o))
     return out
+
+
+def depthwise(x: Array, w: Array, stride: Ints, dilation: Ints, out: Array) -> None:
+    """`conv` of a padded image with one filter (*K, C) for each channel: a product for each tap."""
+    rows = _rows(w, out.shape[-2])
+    for images, lines in _blocks(len(out), out.shape[1], 4 * out[:1, :1].nbytes):
+        part = out[images, lines]
+        below = x[images, lines.start * stride[0] :]
+        share = np.empty(part.shape, out.dtype)
+        for i, (tap, where) in enumerate(taps(w.shape[:-1], stride, dilation, part.shape[1:-1])):
+            pixels, row = below[(slice(None), *where)], rows[tap][: part.shape[-2]]
+            if i == 0:
+                np.multiply(pixels, row, out=part)
+            else:
+                np.multiply(pixels, row, out=share)
+                part += share
+
+
+def depthwise_input(
+    g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs, dilation: Ints
+) -> Array:
+    """Transpose of `depthwise` in x, in a (N, *size, C) image."""
+    padded = [n + b + a for n, (b, a) in zip(size, padding, strict=True)]
+    image = np.zeros((len(g), *padded, g.shape[-1]), np.result_type(g, w))
+    if g.size:
+        rows = _rows(w, g.shape[-2])
+        for images, lines in _blocks(len(g), g.shape[1], 4 * g[:1, :1].nbytes):
+            part = g[images, lines]
+            below = image[images, lines.start * stride[0] :]
+            share = np.empty(part.shape, image.dtype)
+            for tap, where in taps(w.shape[:-1], stride, dilation, part.shape[1:-1]):
+                np.multiply(part, rows[tap][: part.shape[-2]], out=share)
+                below[(slice(None), *where)] += share
+    return unpad(image, size, padding)
+
+
+def depthwise_filter(x: Array, g: Array, stride: Ints, dilation: Ints, out: Array) -> None:
+    """Transpose of `depthwise` in w, for a padded image, added to `out`."""
+    for images, lines in _blocks(len(g), g.shape[1], 4 * g[:1, :1].nbytes):
+        part = g[images, lines]
+        below = x[images, lines.start * stride[0] :]
+        share = np.empty(part.shape, out.dtype)
+        for tap, where in taps(out.shape[:-1], stride, dilation, part.shape[1:-1]):
+            np.multiply(below[(slice(None), *where)], part, out=share)
+            by_row = share.reshape(-1, *part.shape[-2:]).sum(0)  # long rows first: that is faster
+            out[tap] += by_row.sum(0)
+
+
+def _rows(w: Array, length: int) -> Array:
+    """Filters (*K, C) repeated along a row of pixels, which numpy then multiplies at once."""
+    return np.repeat(w[..., None, :], length, axis=-2)
+
+
+def unfold(x: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints) -> Array:
+    """The windows (N, *P, taps · C) of an image, zeros outside."""
+    view = windows(pad_spatial(x, padding), kernel, stride, dilation)
+    out = np.empty((*view.shape[: len(kernel) + 1], prod(kernel) * x.shape[-1]), x.dtype)
+    np.copyto(out.reshape(view.shape), view)
+    return out
+
+
+def fold(
+    columns: Array, size: Ints, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints
+) -> Array:
+    """Transpose of `unfold`: each column added at its pixel, in a (N, *size, C) image."""
+    padded = [n + b + a for n, (b, a) in zip(size, padding, strict=True)]
+    channels = columns.shape[-1] // prod(kernel)
+    image = np.zeros((len(columns), *padded, channels), columns.dtype)
+    rows: Any = columns.reshape(*columns.shape[:-1], *kernel, channels)
+    for tap, where in taps(kernel, stride, dilation, columns.shape[1:-1]):
+        image[(slice(None), *where)] += rows[(..., *tap, slice(None))]
+    return unpad(image, size, padding)
 
 
 def taps(
@@ -233,97 +318,3 @@ def masked(x: Any, chosen: Any) -> Any:
         result = np.multiply(x, chosen)
         finite = np.isfinite(np.sum(result))
     return result if finite else np.where(chosen, x, np.zeros_like(x))
-
-
-def max_pool(x: Array, kernel: Ints, stride: Ints, padding: Pairs) -> tuple[Array, Array]:
-    """The greatest of each window, and which tap it was (the first in reading order).
-
-    Pixels outside the image never win. NaN wins, as in numpy's maximum.
-    """
-    size = out_shape(x.shape[1:-1], kernel, stride, padding, (1,) * len(kernel))
-    low = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    padded = pad_spatial(x, padding, low)
-    small = prod(kernel) <= 256
-    out = np.empty((len(x), *size, x.shape[-1]), x.dtype)
-    winner = np.zeros(out.shape, np.uint8 if small else np.int64)
-    better = np.empty(out.shape, bool)
-    for i, (_, where) in enumerate(taps(kernel, stride, (1,) * len(kernel), size)):
-        pixels = padded[(slice(None), *where)]
-        if i == 0:
-            np.copyto(out, pixels)
-            continue
-        np.greater(pixels, out, out=better)
-        np.maximum(out, pixels, out=out)
-        np.copyto(winner, winner.dtype.type(i), where=better)
-    if x.dtype.kind == "f" and not np.isfinite(out).all():
-        _careful_winners(x, kernel, stride, padding, out, winner)
-    return out, winner
-
-
-def _careful_winners(
-    x: Array, kernel: Ints, stride: Ints, padding: Pairs, out: Array, winner: Array
-) -> None:
-    """Mend the winners of windows with NaN or only -inf: the first real pixel equal to out."""
-    inside = pad_spatial(np.ones((1, *x.shape[1:-1], 1), bool), padding, False)
-    padded = pad_spatial(x, padding, 0)
-    found = np.zeros(out.shape, bool)
-    one = (1,) * len(kernel)
-    for i, (_, where) in enumerate(taps(kernel, stride, one, out.shape[1:-1])):
-        pixels = padded[(slice(None), *where)]
-        same = (pixels == out) | (np.isnan(pixels) & np.isnan(out))
-        hit = same & inside[(slice(None), *where)] & ~found
-        winner[hit] = i
-        found |= hit
-
-
-def pick(x: Array, winner: Array, kernel: Ints, stride: Ints, padding: Pairs) -> Array:
-    """The pixel of each window that `winner` names."""
-    padded = pad_spatial(x, padding)
-    out = np.zeros(winner.shape, x.dtype)
-    for i, (_, where) in enumerate(taps(kernel, stride, (1,) * len(kernel), winner.shape[1:-1])):
-        np.copyto(out, padded[(slice(None), *where)], where=winner == i)
-    return out
-
-
-def place(g: Array, winner: Array, size: Ints, kernel: Ints, stride: Ints, padding: Pairs) -> Array:
-    """Transpose of `pick`: each g added at the pixel that won, in a (N, *size, C) image."""
-    padded = tuple(n + b + a for n, (b, a) in zip(size, padding, strict=True))
-    apart = all(s >= k for s, k in zip(stride, kernel, strict=True))
-    tiled = apart and all(
-        n == k * m and s == k
-        for n, k, s, m in zip(padded, kernel, stride, winner.shape[1:-1], strict=True)
-    )
-    image = (np.empty if tiled else np.zeros)((len(g), *padded, g.shape[-1]), g.dtype)
-    for i, (_, where) in enumerate(taps(kernel, stride, (1,) * len(kernel), winner.shape[1:-1])):
-        share = masked(g, winner == i)
-        if apart:
-            image[(slice(None), *where)] = share
-        else:
-            image[(slice(None), *where)] += share
-    inner = [slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True)]
-    return image[(slice(None), *inner)]
-
-
-def window_sum(x: Array, kernel: Ints, stride: Ints, padding: Pairs, weights: Any = None) -> Array:
-    """The sum over each window, weighted by tap if there are weights (an array like kernel)."""
-    one = (1,) * len(kernel)
-    size = out_shape(x.shape[1:-1], kernel, stride, padding, one)
-    padded = pad_spatial(x, padding)
-    out = np.zeros((len(x), *size, x.shape[-1]), x.dtype)
-    for tap, where in taps(kernel, stride, one, size):
-        pixels = padded[(slice(None), *where)]
-        out += pixels if weights is None else pixels * x.dtype.type(weights[tap])
-    return out
-
-
-def window_spread(
-    g: Array, size: Ints, kernel: Ints, stride: Ints, padding: Pairs, weights: Any = None
-) -> Array:
-    """Transpose of `window_sum`: each g added at every pixel of its window."""
-    padded = [n + b + a for n, (b, a) in zip(size, padding, strict=True)]
-    image = np.zeros((len(g), *padded, g.shape[-1]), g.dtype)
-    for tap, where in taps(kernel, stride, (1,) * len(kernel), g.shape[1:-1]):
-        share = g if weights is None else g * g.dtype.type(weights[tap])
-        image[(slice(None), *where)] += share
-    inner = [slice(b, b + n) for n, (b, _) in zip(size, padding, strict=True)]
-    return image[(slice(None), *inner)]

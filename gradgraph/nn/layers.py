@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import ops
 from ..errors import DomainError, DTypeError
-from ..ops.conv import padding_pairs, per_axis
+from ..ops.geometry import padding_pairs, per_axis
 from ..spec import brief
 from .init import Rng, kaiming_normal
 from .module import Module, parameter

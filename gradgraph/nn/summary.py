@@ -12,13 +12,14 @@ from ..graph import Graph, Step
 from ..mode import capture, enable_grad
 from ..node import Vertex
 from ..op import Part
+from ..ops.average import WindowMean
 from ..ops.conv import Conv as ConvOp
+from ..ops.conv import ConvInput
 from ..ops.elementwise import Add, Elementwise
 from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool as MaxPoolOp
-from ..ops.pool import WindowMean
 from ..ops.reduce import Reduce
-from ..ops.shape import Pad
+from ..ops.shape import Pad, Reshape
 from ..spec import Shape, brief
 from ..trace import given
 
@@ -155,6 +156,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
     fields: dict[int, Field | None] = {start: ((0, 1, 1),) * (graph.specs[start].ndim - 2)}
     learned = {i for i in graph.constants if graph.vertices[i].requires_grad}
     readers: dict[int, list[Step]] = {}
+    makers = {step.output: step for step in graph.steps}
     for step in graph.steps:
         for slot in step.inputs:
             readers.setdefault(slot, []).append(step)
@@ -165,7 +167,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             fields[step.output] = _field(step, geometry, fields, graph)
         if step.output in biases or isinstance(step.op, Part):
             continue
-        own = [slot for slot in step.inputs if slot in learned]
+        own = {_before_reshape(slot, makers) for slot in step.inputs} & learned
         if (
             geometry is None
             and not isinstance(step.op, Matmul)
@@ -179,18 +181,18 @@ def _rows(graph: Graph) -> Iterator[Row]:
             biases.add(bias.output)
             weights += sum(graph.specs[slot].size for slot in bias.inputs if slot in learned)
             flops += graph.cost(bias)
-        data = [slot for slot in step.inputs if slot not in learned] or list(step.inputs)
-        x, y = graph.specs[data[0]], graph.specs[step.output]
+        data = [slot for slot in step.inputs if _before_reshape(slot, makers) not in learned]
+        x, y = graph.specs[(data or step.inputs)[0]], graph.specs[step.output]
         if geometry is None:
             k: Shape = ()
             s: Shape = ()
             p: tuple[tuple[int, int], ...] = ()
             dense, note = weights, ""
         else:
-            k, s, p, _ = geometry
+            k, s, p, d = geometry
             units = prod(y.shape[1:])
             dense = units * (prod(x.shape[1:]) + bool(bias)) if len(step.inputs) > 1 else 0
-            note = _note(step, x.shape[1:-1], k, s, p)
+            note = _note(step, x.shape[1:-1], k, s, p, d)
         field = fields.get(step.output)
         yield Row(
             name=step.scope or step.op.name,
@@ -214,10 +216,10 @@ def _rows(graph: Graph) -> Iterator[Row]:
 def _geometry(step: Step, graph: Graph) -> Any:
     """(kernel, stride, padding, dilation) of a layer that slides a window, else None."""
     op = step.op
-    if isinstance(op, ConvOp):
+    if isinstance(op, ConvOp | ConvInput):
         return graph.specs[step.inputs[1]].shape[:-2], op.stride, op.padding, op.dilation
     if isinstance(op, MaxPoolOp | WindowMean):
-        return op.kernel, op.stride, op.padding, (1,) * len(op.kernel)
+        return op.kernel, op.stride, op.padding, op.dilation
     return None
 
 
@@ -234,6 +236,8 @@ def _field(
     first_only = len(below) == 1 and step.inputs[0] in fields
     if len(known) < len(below) or (not first_only and isinstance(step.op, ConvOp | Matmul)):
         return None
+    if isinstance(step.op, ConvInput):
+        return None  # it may differ from one result to the next
     if geometry is not None:
         return tuple(
             (low - before * jump, high - before * jump + (k - 1) * gap * jump, jump * stride)
@@ -260,6 +264,13 @@ def _field(
     )
 
 
+def _before_reshape(slot: int, makers: dict[int, Step]) -> int:
+    """The slot that this one is a reshaped form of: a depthwise filter is reshaped for its conv."""
+    while slot in makers and isinstance(makers[slot].op, Reshape):
+        slot = makers[slot].inputs[0]
+    return slot
+
+
 def _bias(step: Step, readers: list[Step], graph: Graph, learned: set[int]) -> Step | None:
     """The only reader of the step, if it adds a vector that is learned."""
     if step.op.style != "linear" or len(readers) != 1 or not isinstance(readers[0].op, Add):
@@ -269,7 +280,9 @@ def _bias(step: Step, readers: list[Step], graph: Graph, learned: set[int]) -> S
     return readers[0] if fits else None
 
 
-def _note(step: Step, n: Shape, k: Shape, s: Shape, p: tuple[tuple[int, int], ...]) -> str:
+def _note(
+    step: Step, n: Shape, k: Shape, s: Shape, p: tuple[tuple[int, int], ...], d: Shape
+) -> str:
     """What a pool never looks at, in words."""
     if step.op.style != "pool":
         return ""
@@ -278,13 +291,23 @@ def _note(step: Step, n: Shape, k: Shape, s: Shape, p: tuple[tuple[int, int], ..
             f"the stride {brief(s)} is larger than the window {brief(k)}, so some pixels are"
             " never looked at; chapter 7.2 wants k ≥ stride"
         )
+    if any(_leaves_gaps(*axis) for axis in zip(k, s, d, strict=True)):
+        return (
+            f"with a window {brief(k)}, dilation {brief(d)} and stride {brief(s)} some pixels are"
+            " never looked at"
+        )
     over = [
-        max((size + before + after - window) % stride - after, 0)
-        for size, window, stride, (before, after) in zip(n, k, s, p, strict=True)
+        max((size + before + after - gap * (window - 1) - 1) % stride - after, 0)
+        for size, window, stride, (before, after), gap in zip(n, k, s, p, d, strict=True)
     ]
     if any(over):
         return f"the last {brief(tuple(over))} rows or columns of pixels are in no window"
     return ""
+
+
+def _leaves_gaps(k: int, stride: int, dilation: int) -> bool:
+    """Whether there are pixels that no tap of a window meets, wherever the window stands."""
+    return len({tap * dilation % stride for tap in range(k)}) < stride
 
 
 def _cells(row: Row) -> tuple[str, ...]:

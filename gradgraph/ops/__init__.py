@@ -5,10 +5,12 @@ Each module says in `__all__` which of its functions are public.
 
 from .activation import *
 from .attention import *
+from .average import *
 from .cholesky import *
 from .clip import *
 from .comparison import *
 from .conv import *
+from .conv_transpose import *
 from .custom import *
 from .einsum import *
 from .elementwise import *
@@ -16,6 +18,7 @@ from .erf import *
 from .exponential import *
 from .factor import *
 from .gated import *
+from .global_pool import *
 from .index import *
 from .linalg import *
 from .loss import *
@@ -26,5 +29,6 @@ from .shape import *
 from .softmax import *
 from .softplus import *
 from .trigonometry import *
+from .unfold import *
 
 __all__ = sorted(name for name, value in globals().items() if callable(value) and name[0] != "_")

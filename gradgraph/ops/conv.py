@@ -8,25 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import prod
-from operator import index
 from typing import Any
 
 import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, ShapeError
+from ..errors import ShapeError
 from ..kernels import numpy_ as kernels
 from ..op import Op
-from ..spec import Shape, Spec, promote, show
+from ..spec import Spec, promote, show
 from .elementwise import add
+from .geometry import Ints, Pairs, draw_geometry, out_positions, padding_pairs, per_axis
+from .shape import reshape
 
-__all__ = ["conv"]
-
-Ints = tuple[int, ...]
-Pairs = tuple[tuple[int, int], ...]
-
-LARGEST = 2**31 - 1  # of a size, stride or padding: what lies beyond is a mistake
+__all__ = ["conv", "depthwise_conv"]
 
 
 class _Convolution(Op, abstract=True):
@@ -126,7 +122,7 @@ class Conv(_Convolution):
                 f"w has {o} filters, which {self.groups} groups cannot share evenly",
                 "Make C_out a multiple of groups.",
             )
-        size = _positions("conv", x.shape[1:-1], w.shape[:-2], self)
+        size = out_positions("conv", x.shape[1:-1], w.shape[:-2], self)
         return Spec((x.shape[0], *size, o), promote(x, w))
 
     def reference(self, x: Any, w: Any) -> Any:
@@ -143,7 +139,7 @@ class Conv(_Convolution):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        geometry, size, kernel, c, o, n = _draw_geometry(draw)
+        geometry, size, kernel, c, o, n = draw_geometry(draw)
         w = draw.normal((*kernel, c // geometry[3], o))
         return cls(*geometry), (draw.normal((n, *size, c)), w)
 
@@ -183,7 +179,7 @@ class ConvInput(_Convolution):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        geometry, size, kernel, c, o, n = _draw_geometry(draw)
+        geometry, size, kernel, c, o, n = draw_geometry(draw)
         positions = kernels.out_shape(size, kernel, *geometry[:3])
         w = draw.normal((*kernel, c // geometry[3], o))
         return cls(*geometry, size), (draw.normal((n, *positions, o)), w)
@@ -224,110 +220,13 @@ class ConvFilter(_Convolution):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        geometry, size, kernel, c, o, n = _draw_geometry(draw)
+        geometry, size, kernel, c, o, n = draw_geometry(draw)
         positions = kernels.out_shape(size, kernel, *geometry[:3])
         x, g = draw.normal((n, *size, c)), draw.normal((n, *positions, o))
         return cls(*geometry, kernel), (x, g)
 
     def flops(self, out: Spec, x: Spec, g: Spec) -> int:  # type: ignore[override]
         return self._flops(x, out, g)
-
-
-def _positions(op: str, size: Ints, kernel: Ints, geometry: Any) -> Shape:
-    """Output size of each spatial axis; an error if the kernel does not fit."""
-    names = {1: "L", 2: "HW", 3: "DHW"}.get(len(size), "?" * len(size))
-    for axis, (n, k, d, (b, a)) in enumerate(
-        zip(size, kernel, geometry.dilation, geometry.padding, strict=True)
-    ):
-        span = d * (k - 1) + 1
-        if span > n + b + a:
-            padded = f" (with padding {b} + {a}: {n + b + a})" if b or a else ""
-            dilated = f" ({k} taps, dilation {d})" if d > 1 else ""
-            raise ShapeError(
-                op,
-                f"the kernel is {show(kernel)} but the image is {show(size)}: along axis"
-                f" {axis + 1} ({names[axis]}) it spans {span}{dilated} and there are only"
-                f" {n}{padded}",
-                "Use a smaller dilation or kernel."
-                if d > 1
-                else 'Use padding="same", a smaller kernel, or pool less before.',
-            )
-    return kernels.out_shape(size, kernel, geometry.stride, geometry.padding, geometry.dilation)
-
-
-def _draw_geometry(draw: Draw) -> tuple[tuple[Ints, Pairs, Ints, int], Ints, Ints, int, int, int]:
-    """(stride, padding, dilation, groups), image size, kernel, channels in and out, batch."""
-    nd = draw.choice((1, 2, 1, 2, 3))
-    groups = draw.choice((1, 1, 2))
-    c, o = groups * draw.choice((1, 2)), groups * draw.choice((2, 1))
-    n = draw.choice((2, 1, 3, 2, 1, 0))
-    equal = draw.boolean()
-    axes: list[tuple[int, int, int, tuple[int, int], int]] = []
-    for axis in range(nd):
-        if axis and equal:
-            axes.append(axes[0])
-            continue
-        k, s, d = draw.choice((2, 3, 1)), draw.choice((1, 2, 3)), draw.choice((1, 1, 2))
-        b, a = draw.integer(0, 2), draw.integer(0, 1)
-        smallest = max(1, d * (k - 1) + 1 - b - a)
-        axes.append((k, s, d, (b, a), smallest + draw.integer(0, 3 if nd < 3 else 1)))
-    kernel, stride, dilation, padding, size = zip(*axes, strict=True)
-    return (stride, padding, dilation, groups), size, kernel, c, o, n
-
-
-def per_axis(op: str, name: str, value: Any, nd: int, least: int = 1) -> Ints:
-    """An int, or one int for each spatial axis, as a tuple; checked."""
-    try:
-        values = (
-            tuple(map(index, value)) if isinstance(value, tuple | list) else (index(value),) * nd
-        )
-    except TypeError:
-        values = ()
-    if len(values) != nd or min(values) < least or max(values) > LARGEST:
-        each = f" or one such int for each of {nd} axes" if nd > 1 else ""
-        raise DomainError(
-            op,
-            f"{name} is {value!r}, not an int from {least} to {LARGEST:,}{each}",
-            f"Use {name}={max(least, 1)}, for example.",
-        )
-    return values
-
-
-def padding_pairs(op: str, padding: Any, kernel: Ints, stride: Ints, dilation: Ints) -> Pairs:
-    """Padding as one (before, after) pair for each spatial axis.
-
-    "same" gives ⌈n / stride⌉ positions for stride 1; the odd pixel of an even kernel goes before,
-    as in the chapter's Y_i = F · (X_{i-1}, X_i).
-    """
-    nd = len(kernel)
-    if isinstance(padding, str):
-        if padding == "valid":
-            return ((0, 0),) * nd
-        if padding == "same":
-            spans = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-            return tuple((s - s // 2, s // 2) for s in spans)
-        raise DomainError(
-            op, f"padding {padding!r} is unknown", 'Use "same", "valid", ints or pairs.'
-        )
-    items = list(padding) if isinstance(padding, tuple | list) else [padding] * nd
-    if nd == 1 and len(items) == 2 and not isinstance(items[0], tuple | list):
-        items = [items]  # a lone pair for the one axis of a signal
-    pairs: list[tuple[int, int]] = []
-    for item in items:
-        pair = tuple(item) if isinstance(item, tuple | list) else (item, item)
-        fine = all(isinstance(n, int | np.integer) and 0 <= n <= LARGEST for n in pair)
-        if len(pair) != 2 or not fine:
-            pairs = []
-            break
-        pairs.append((int(pair[0]), int(pair[1])))
-    if len(pairs) != nd:
-        raise DomainError(
-            op,
-            f"padding is {padding!r}; for {nd} spatial axes it may be an int ≥ 0, {nd} ints,"
-            f" {nd} (before, after) pairs, 'same' or 'valid'",
-            "Use padding=0 for none.",
-        )
-    return tuple(pairs)
 
 
 def conv(
@@ -384,14 +283,63 @@ def conv(
     (count,) = per_axis("conv", "groups", groups, 1)
     pairs = padding_pairs("conv", padding, w.shape[:-2], strides, dilations)
     y = Conv.of(strides, pairs, dilations, count)(x, w)
+    return biased("conv", y, b, w, w.shape[-1])
+
+
+def biased(op: str, y: Any, b: Any, w: Any, filters: int) -> Any:
+    """y plus one bias for each of the filters w; y itself if b is None."""
     if b is None:
         return y
     b = b if hasattr(b, "ndim") else np.asarray(b)
-    if b.shape != w.shape[-1:]:
+    if b.shape != (filters,):
         raise ShapeError(
-            "conv",
+            op,
             f"b is {show(b.shape)}, but w is {show(w.shape)}: one bias for each of"
-            f" {w.shape[-1]} filters",
-            f"Use shape ({w.shape[-1]},).",
+            f" {filters} filters",
+            f"Use shape ({filters},).",
         )
     return add(y, b)
+
+
+def depthwise_conv(
+    x: Any, w: Any, b: Any = None, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1
+) -> Any:
+    """Slide filters over each channel by itself: `conv` with as many groups as channels.
+
+    y[n, p, c·M + m] = Σ_t x[n, p·stride + t·dilation - padding, c] · w[t, c, m] + b[c·M + m]
+
+    Args:
+        x: (N, *S, C) images, 1-, 2- or 3-d.
+        w: (*K, C, M) filters, M for each channel.
+        b: (C·M,) bias; None for none.
+        stride, padding, dilation: as for `conv`.
+
+    Returns:
+        (N, *P, C·M), the M results of a channel side by side; P and dtype as for `conv`.
+
+    Raises:
+        ShapeError, DomainError: as for `conv`.
+
+    Source: Sifre, Rigid-Motion Scattering for Image Classification (2014); Howard et al.,
+    MobileNets (2017).
+
+    >>> x = np.array([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])[None]
+    >>> depthwise_conv(x, np.array([1.0, -1.0]).reshape(1, 2, 1))[0].tolist()
+    [[1.0, -10.0], [2.0, -20.0], [3.0, -30.0]]
+    """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    w = w if hasattr(w, "ndim") else np.asarray(w)
+    if w.ndim < 3 or x.ndim != w.ndim or x.shape[-1] != w.shape[-2]:
+        raise ShapeError(
+            "depthwise_conv",
+            f"x is {show(x.shape)} and w is {show(w.shape)}, but x has the axes"
+            " batch×image×channels and w kernel×channels×multiplier, with as many channels",
+            "Filters of a conv are turned into these by swapaxes(-1, -2)."
+            if w.ndim > 2 and w.shape[-2] == 1 and x.shape[-1:] == w.shape[-1:]
+            else "Reshape w to (*kernel, channels, multiplier), with a multiplier of 1.",
+        )
+    *kernel, channels, multiplier = w.shape
+    filters = channels * multiplier
+    flat = reshape(w, (*kernel, min(channels, 1), filters))
+    y = conv(x, flat, stride=stride, padding=padding, dilation=dilation, groups=max(channels, 1))
+    return biased("depthwise_conv", y, b, w, filters)

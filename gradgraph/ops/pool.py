@@ -1,15 +1,13 @@
-"""Pooling (chapter, section 7.2): a window's maximum or mean, with no weights.
+"""Maximum pooling (chapter, section 7.2): the greatest pixel of each window, with no weights.
 
-Maximum pooling is a pair: `Pick` reads the winners, `Place` writes back to them; each is the
-transpose of the other. So are `WindowMean` and `WindowSpread`.
+`Pick` reads the winners, `Place` writes back to them; each is the transpose of the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 from itertools import product
-from math import comb, prod
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,41 +15,48 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
-from ..kernels import numpy_ as kernels
+from ..kernels import numpy_, pooling
 from ..kink import Kink
 from ..op import Op
-from ..spec import Shape, Spec, floating, show
-from .conv import Ints, Pairs, padding_pairs, per_axis
+from ..spec import Shape, Spec, show
+from .geometry import Ints, Pairs, padding_pairs, per_axis
 
-__all__ = ["avg_pool", "blur_pool", "max_pool"]
+__all__ = ["max_pool"]
+
+Geometry = tuple[Ints, Ints, Pairs, Ints]
 
 
-class _Pool(Op, abstract=True):
+class Pool(Op, abstract=True):
     """A window of `kernel` pixels that moves by `stride` over each channel."""
 
     kernel: Ints
     stride: Ints
     padding: Pairs
+    dilation: Ints
     style = "pool"
 
     @property
-    def geometry(self) -> tuple[Ints, Ints, Pairs]:
-        return self.kernel, self.stride, self.padding
+    def geometry(self) -> Geometry:
+        return self.kernel, self.stride, self.padding, self.dilation
 
     def _positions(self, size: Ints) -> Ints:
-        return kernels.out_shape(size, *self.geometry, (1,) * len(size))
+        return numpy_.out_shape(size, *self.geometry)
 
-    def _windows(self, size: Ints) -> Iterator[tuple[Ints, list[tuple[int, Ints]]]]:
-        """Every position with its (tap number, pixel) list; pixels outside are skipped."""
+    def _windows(self, size: Ints, margin: Pairs = ()) -> Iterator[tuple[Ints, dict[int, Ints]]]:
+        """Every position, with the pixel of each tap that lies in the image or its margin."""
+        margin = margin or ((0, 0),) * len(size)
         for p in product(*map(range, self._positions(size))):
-            pixels = []
+            pixels = {}
             for number, t in enumerate(product(*map(range, self.kernel))):
                 at = tuple(
-                    i * s + j - b
-                    for i, s, j, (b, _) in zip(p, self.stride, t, self.padding, strict=True)
+                    i * s + j * d - b
+                    for i, s, j, d, (b, _) in zip(
+                        p, self.stride, t, self.dilation, self.padding, strict=True
+                    )
                 )
-                if all(0 <= i < n for i, n in zip(at, size, strict=True)):
-                    pixels.append((number, at))
+                inside = zip(at, size, margin, strict=True)
+                if all(-b <= i < n + a for i, n, (b, a) in inside):
+                    pixels[number] = at
             yield p, pixels
 
     def _out(self, x: Spec) -> Shape:
@@ -63,23 +68,31 @@ class _Pool(Op, abstract=True):
                 " spatial, channels last",
                 "Add the missing batch or channel axis: x[None] or x[..., None].",
             )
-        for axis, (n, k, (b, a)) in enumerate(
-            zip(x.shape[1:-1], self.kernel, self.padding, strict=True)
+        for axis, (n, k, (b, a), d) in enumerate(
+            zip(x.shape[1:-1], self.kernel, self.padding, self.dilation, strict=True), 1
         ):
-            if k > n + b + a:
+            span = d * (k - 1) + 1
+            if span > n + b + a:
+                apart = f" (dilation {d}: it spans {span} pixels)" if d > 1 else ""
                 raise ShapeError(
                     self.name,
-                    f"the window is {show(self.kernel)} but the image is"
-                    f" {show(x.shape[1:-1])}: axis {axis + 1} has only {n + b + a} pixels"
-                    " with padding",
+                    f"the window is {show(self.kernel)}{apart} but the image is"
+                    f" {show(x.shape[1:-1])}: axis {axis} has only {n + b + a} pixels with padding",
                     "Use a smaller window, or pool less before.",
                 )
-            if max(b, a) >= k:
+            if max(b, a) >= span:
                 raise ShapeError(
                     self.name,
-                    f"padding ({b}, {a}) of axis {axis + 1} is not smaller than the window ({k}),"
+                    f"padding ({b}, {a}) of axis {axis} is not smaller than the window ({span}),"
                     " so some windows would hold no pixel",
-                    f"Use at most {k - 1}.",
+                    f"Use at most {span - 1}.",
+                )
+            if n < d and k > 1:
+                raise ShapeError(
+                    self.name,
+                    f"axis {axis} of the image has {n} pixels and the taps of a window are {d}"
+                    " apart, so some windows would hold no pixel",
+                    "Use a smaller dilation, or pool less before.",
                 )
         return (x.shape[0], *self._positions(x.shape[1:-1]), x.shape[-1])
 
@@ -87,13 +100,15 @@ class _Pool(Op, abstract=True):
         words = ["×".join(map(str, self.kernel)), "s" + "×".join(map(str, self.stride))]
         if any(n for pair in self.padding for n in pair):
             words.append(f"p{self.padding}")
+        if prod(self.dilation) > 1:
+            words.append("d" + "×".join(map(str, self.dilation)))
         return " · ".join(words)
 
     def flops(self, out: Spec, *args: Spec) -> int:
         return out.size * prod(self.kernel)
 
 
-class MaxPool(_Pool):
+class MaxPool(Pool):
     """The greatest pixel of each window; the first in reading order wins a tie."""
 
     kinks = (
@@ -102,7 +117,7 @@ class MaxPool(_Pool):
             "everything to the first in reading order",
             ([[[2.0], [2.0], [1.0], [5.0]]],),
             ([[[1.0], [0.0], [0.0], [1.0]]],),
-            ((2,), (2,), ((0, 0),)),
+            ((2,), (2,), ((0, 0),), (1,)),
         ),
     )
     saves = ("winner",)
@@ -110,7 +125,7 @@ class MaxPool(_Pool):
     checks = True
 
     def forward(self, x: Any) -> Any:
-        return kernels.max_pool(x, *self.geometry)
+        return pooling.max_pool(x, *self.geometry)
 
     def vjp_x(self, g: Any, out: Any, x: Any, winner: Any) -> Any:
         return Place.of(*self.geometry, x.shape[1:-1])(g, winner)
@@ -119,29 +134,52 @@ class MaxPool(_Pool):
         return Pick.of(*self.geometry)(t, winner)
 
     def spec(self, x: Spec) -> Spec:
-        if x.dtype.kind not in "fiu":
-            raise DTypeError(
-                self.name,
-                f"x is {x.dtype}, whose greatest element is not defined",
-                "Convert it: x.astype(int).",
-            )
-        return Spec(self._out(x), x.dtype)
+        return Spec(_ordered(self, x), x.dtype)
 
     def reference(self, x: Any) -> Any:
         x = np.asarray(x, dtype=object)
         out = scalar.empty((len(x), *self._positions(x.shape[1:-1]), x.shape[-1]))
         for p, pixels in self._windows(x.shape[1:-1]):
             for n, c in np.ndindex(len(x), x.shape[-1]):
-                out[(n, *p, c)] = scalar.largest(x[(n, *at, c)] for _, at in pixels)
+                out[(n, *p, c)] = scalar.largest(x[(n, *at, c)] for at in pixels.values())
         return out
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        geometry, shape = _draw_pool(draw)
+        geometry, shape = draw_pool(draw)
         return cls(*geometry), (draw.kinky(shape),)
 
 
-class Pick(_Pool):
+class MaxPoolIndices(Pool):
+    """Where the greatest pixel of each window lies: its place in the image, in reading order."""
+
+    constant = ("x",)
+    per_item = ("x",)
+    checks = True
+
+    def forward(self, x: Any) -> Any:
+        _, winner = pooling.max_pool(x, *self.geometry)
+        return pooling.pixels_of(winner, x.shape[1:-1], *self.geometry)
+
+    def spec(self, x: Spec) -> Spec:
+        return Spec(_ordered(self, x), np.dtype(np.int64))
+
+    def reference(self, x: Any) -> Any:
+        out = np.zeros((len(x), *self._positions(x.shape[1:-1]), x.shape[-1]), np.int64)
+        for p, pixels in self._windows(x.shape[1:-1]):
+            for n, c in np.ndindex(len(x), x.shape[-1]):
+                best = scalar.largest(x[(n, *at, c)] for at in pixels.values())
+                first = next(at for at in pixels.values() if x[(n, *at, c)] == best)
+                out[(n, *p, c)] = np.ravel_multi_index(first, x.shape[1:-1])
+        return out
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        geometry, shape = draw_pool(draw)
+        return cls(*geometry), (draw.kinky(shape),)
+
+
+class Pick(Pool):
     """The pixel of each window that `winner` names by its tap number."""
 
     linear = ("x",)
@@ -149,7 +187,7 @@ class Pick(_Pool):
     per_item = ("x", "winner")
 
     def forward(self, x: Any, winner: Any) -> Any:
-        return kernels.pick(x, winner, *self.geometry)
+        return pooling.pick(x, winner, *self.geometry)
 
     def vjp_x(self, g: Any, out: Any, x: Any, winner: Any) -> Any:
         return Place.of(*self.geometry, x.shape[1:-1])(g, winner)
@@ -162,18 +200,18 @@ class Pick(_Pool):
         out = scalar.empty((len(x), *self._positions(x.shape[1:-1]), x.shape[-1]))
         for p, pixels in self._windows(x.shape[1:-1]):
             for n, c in np.ndindex(len(x), x.shape[-1]):
-                at = dict(pixels)[int(winner[(n, *p, c)])]
+                at = pixels[int(winner[(n, *p, c)])]
                 out[(n, *p, c)] = x[(n, *at, c)]
         return out
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        geometry, shape = _draw_pool(draw)
-        _, winner = kernels.max_pool(draw.normal(shape), *geometry)
+        geometry, shape = draw_pool(draw)
+        _, winner = pooling.max_pool(draw.normal(shape), *geometry)
         return cls(*geometry), (draw.normal(shape), winner)
 
 
-class Place(_Pool):
+class Place(Pool):
     """Each g added at the pixel that `winner` names, in an image of `size`, zero elsewhere."""
 
     size: Ints
@@ -182,7 +220,7 @@ class Place(_Pool):
     per_item = ("g", "winner")
 
     def forward(self, g: Any, winner: Any) -> Any:
-        return kernels.place(g, winner, self.size, *self.geometry)
+        return pooling.place(g, winner, self.size, *self.geometry)
 
     def vjp_g(self, c: Any, out: Any, g: Any, winner: Any) -> Any:
         return Pick.of(*self.geometry)(c, winner)
@@ -196,7 +234,7 @@ class Place(_Pool):
         out.fill(0.0)
         for p, pixels in self._windows(self.size):
             for n, c in np.ndindex(len(g), g.shape[-1]):
-                at = (n, *dict(pixels)[int(winner[(n, *p, c)])], c)
+                at = (n, *pixels[int(winner[(n, *p, c)])], c)
                 out[at] = out[at] + g[(n, *p, c)]
         return out
 
@@ -206,143 +244,37 @@ class Place(_Pool):
         return cls(*op.geometry, x.shape[1:-1]), (draw.normal(winner.shape), winner)
 
 
-class WindowMean(_Pool):
-    """The mean of each window; pixels outside the image count as zeros, or not at all."""
-
-    count_pad: bool = True
-    linear = ("x",)
-    per_item = ("x",)
-    checks = True
-    name = "avg_pool"
-
-    def _weights(self) -> Any:
-        """The weight of each tap, an array like the kernel; None if all weigh the same."""
-        return None
-
-    def _counts(self, size: Ints) -> Any:
-        """What each window's sum is divided by, broadcastable to the result."""
-        if not self.count_pad:
-            return kernels.window_sum(np.ones((1, *size, 1)), *self.geometry, self._weights())
-        weights = self._weights()
-        return prod(self.kernel) if weights is None else weights.sum()
-
-    def _shares(self, size: Ints) -> Iterator[tuple[Ints, list[tuple[Ints, float]]]]:
-        """The definition: every position with its pixels and the share of each in the mean."""
-        weights = np.ones(self.kernel) if self._weights() is None else self._weights()
-        for p, pixels in self._windows(size):
-            heavy = [(at, float(weights.flat[number])) for number, at in pixels]
-            total = float(weights.sum()) if self.count_pad else sum(w for _, w in heavy)
-            yield p, [(at, w / total) for at, w in heavy]
-
-    def forward(self, x: Any) -> Any:
-        dtype = floating(Spec.of(x))
-        wide = np.dtype("float32") if dtype.itemsize < 4 else dtype  # as in numpy's mean
-        x = x.astype(wide, copy=False)
-        total = kernels.window_sum(x, *self.geometry, self._weights())
-        total /= np.asarray(self._counts(x.shape[1:-1]), wide)
-        return total.astype(dtype, copy=False)
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return WindowSpread.of(*self.geometry, self.count_pad, x.shape[1:-1])(g)
-
-    def spec(self, x: Spec) -> Spec:
-        return Spec(self._out(x), floating(x))
-
-    def reference(self, x: Any) -> Any:
-        x = np.asarray(x, dtype=object)
-        out = scalar.empty((len(x), *self._positions(x.shape[1:-1]), x.shape[-1]))
-        for p, shares in self._shares(x.shape[1:-1]):
-            for n, c in np.ndindex(len(x), x.shape[-1]):
-                out[(n, *p, c)] = scalar.total(x[(n, *at, c)] * share for at, share in shares)
-        return out
-
-    @classmethod
-    def sample(cls, draw: Draw) -> Any:
-        geometry, shape = _draw_pool(draw)
-        return cls(*geometry, draw.boolean()), (draw.normal(shape),)
+def _ordered(op: Pool, x: Spec) -> Shape:
+    """The shape of the result, for numbers that have an order."""
+    if x.dtype.kind not in "fiu":
+        raise DTypeError(
+            op.name,
+            f"x is {x.dtype}, whose greatest element is not defined",
+            "Convert it: x.astype(int).",
+        )
+    return op._out(x)
 
 
-class WindowSpread(WindowMean):
-    """The transpose of the window mean: each g shared out over the pixels of its window."""
-
-    size: Ints = ()
-    linear = ("g",)
-    per_item = ("g",)
-    checks = False
-    name = "window_spread"
-
-    def forward(self, g: Any) -> Any:
-        dtype = floating(Spec.of(g))
-        share = g.astype(dtype, copy=False) / np.asarray(self._counts(self.size), dtype)
-        return kernels.window_spread(share, self.size, *self.geometry, self._weights())
-
-    def vjp_g(self, c: Any, out: Any, g: Any) -> Any:
-        return WindowMean.of(*self.geometry, self.count_pad)(c)
-
-    def spec(self, g: Spec) -> Spec:
-        return Spec((g.shape[0], *self.size, g.shape[-1]), floating(g))
-
-    def reference(self, g: Any) -> Any:
-        g = np.asarray(g, dtype=object)
-        out = scalar.empty((len(g), *self.size, g.shape[-1]))
-        out.fill(0.0)
-        for p, shares in self._shares(self.size):
-            for (n, c), (at, share) in product(np.ndindex(len(g), g.shape[-1]), shares):
-                out[(n, *at, c)] = out[(n, *at, c)] + g[(n, *p, c)] * share
-        return out
-
-    @classmethod
-    def sample(cls, draw: Draw) -> Any:
-        op, (x,) = WindowMean.sample(draw)
-        g = draw.normal(op.spec(Spec.of(x)).shape)
-        return cls(*op.geometry, op.count_pad, x.shape[1:-1]), (g,)
-
-
-class BlurPool(WindowMean):
-    """A mean in which the taps weigh like binomial coefficients along each axis."""
-
-    name = "blur_pool"
-
-    def _weights(self) -> Any:
-        return _binomial(self.kernel)
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return BlurSpread.of(*self.geometry, self.count_pad, x.shape[1:-1])(g)
-
-
-class BlurSpread(WindowSpread):
-    """The transpose of the blurring mean."""
-
-    name = "blur_spread"
-
-    def _weights(self) -> Any:
-        return _binomial(self.kernel)
-
-    def vjp_g(self, c: Any, out: Any, g: Any) -> Any:
-        return BlurPool.of(*self.geometry, self.count_pad)(c)
-
-
-def _binomial(kernel: Ints) -> Any:
-    """Products of binomial coefficients: (1, 2, 1) along an axis of three taps."""
-    axes = [np.array([comb(k - 1, i) for i in range(k)], float) for k in kernel]
-    return reduce(np.multiply.outer, axes)
-
-
-def _draw_pool(draw: Draw) -> tuple[tuple[Ints, Ints, Pairs], Shape]:
+def draw_pool(draw: Draw, dilations: Ints = (1, 1, 2)) -> tuple[Geometry, Shape]:
+    """(kernel, stride, padding, dilation) and the shape of an image on which every window holds
+    a pixel."""
     nd = draw.choice((1, 2, 2, 3))
-    kernel, stride, padding, size = [], [], [], []
+    axes: list[tuple[int, int, tuple[int, int], int, int]] = []
     for _ in range(nd):
-        k, s = draw.choice((2, 3, 1)), draw.choice((2, 1, 3))
-        b, a = draw.integer(0, k - 1), draw.integer(0, k - 1)
-        kernel.append(k)
-        stride.append(s)
-        padding.append((b, a))
-        size.append(max(1, k - b - a) + draw.integer(0, 4 if nd < 3 else 1))
+        k, s, d = draw.choice((2, 3, 1)), draw.choice((2, 1, 3)), draw.choice(dilations)
+        span = d * (k - 1) + 1
+        b, a = draw.integer(0, span - 1), draw.integer(0, span - 1)
+        smallest = max(d, span - b - a)
+        axes.append((k, s, (b, a), d, smallest + draw.integer(0, 4 if nd < 3 else 1)))
+    kernel, stride, padding, dilation, size = zip(*axes, strict=True)
     shape = (draw.choice((2, 1, 3, 2, 1, 0)), *size, draw.choice((1, 2)))
-    return (tuple(kernel), tuple(stride), tuple(padding)), shape
+    return (kernel, stride, padding, dilation), shape
 
 
-def _geometry(op: str, x: Any, size: Any, stride: Any, padding: Any) -> tuple[Ints, Ints, Pairs]:
+def pool_geometry(
+    op: str, x: Any, size: Any, stride: Any, padding: Any, dilation: Any = 1
+) -> Geometry:
+    """The arguments of a pooling function as an op's fields, checked."""
     nd = x.ndim - 2
     if nd < 1:
         raise ShapeError(
@@ -352,16 +284,43 @@ def _geometry(op: str, x: Any, size: Any, stride: Any, padding: Any) -> tuple[In
         )
     kernel = per_axis(op, "size", size, nd)
     strides = kernel if stride is None else per_axis(op, "stride", stride, nd)
+    dilations = per_axis(op, "dilation", dilation, nd)
     if padding == "same" and any(s != 1 for s in strides):
         raise DomainError(
             op,
             f'padding "same" keeps the size, but the stride is {strides}',
             "Use stride=1, or give the padding in pixels.",
         )
-    return kernel, strides, padding_pairs(op, padding, kernel, strides, (1,) * nd)
+    return kernel, strides, padding_pairs(op, padding, kernel, strides, dilations), dilations
 
 
-def max_pool(x: Any, size: Any, *, stride: Any = None, padding: Any = 0) -> Any:
+def with_last_window(geometry: Geometry, size: Ints) -> Geometry:
+    """The geometry with as much padding after as lets a last window that sticks out be whole.
+
+    A window counts if it starts in the image or in the padding before it, never if it would start
+    in the padding after. A first window that sticks out by a stride or more is left to be an error.
+    """
+    kernel, stride, padding, dilation = geometry
+    pairs = []
+    for n, k, s, (b, a), d in zip(size, kernel, stride, padding, dilation, strict=True):
+        span = d * (k - 1) + 1
+        start = -((span - n - b - a) // s) * s
+        if start >= n + b:
+            start -= s
+        pairs.append((b, max(a, start + span - n - b) if start >= 0 else a))
+    return kernel, stride, tuple(pairs), dilation
+
+
+def max_pool(
+    x: Any,
+    size: Any,
+    *,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
     """The greatest pixel of each window, channel by channel (chapter, section 7.2).
 
     The whole gradient goes to the first winner in reading order. Padding never wins; NaN does.
@@ -371,77 +330,34 @@ def max_pool(x: Any, size: Any, *, stride: Any = None, padding: Any = 0) -> Any:
         size: of the window: an int, or one for each spatial axis.
         stride: spacing of the windows; the window's size by default.
         padding: as for `conv`; smaller than the window.
+        dilation: spacing of a window's pixels; an int, or one for each spatial axis.
+        ceil_mode: let a last window stick out of the padded image, if it starts in the image or
+            in the padding before it; otherwise the pixels that fill no whole window are left out.
+        return_indices: return also where the winners are; this searches them again.
 
     Returns:
-        (N, *P, C) with P = ⌈(S + padding - size + 1) / stride⌉, dtype of x.
+        (N, *P, C) with P = ⌈(S + padding - dilation·(size - 1)) / stride⌉, dtype of x. With
+        `ceil_mode`, P is ⌈(S + padding - dilation·(size - 1) - 1) / stride⌉ + 1, less one if the
+        last window would start in the padding after the image.
+        With `return_indices`, a pair: also (N, *P, C) integers, each the winner's place in the
+        spatial axes of x in reading order (without padding), channel by channel. No gradient.
 
     Raises:
-        ShapeError: if axes are missing, or the window is larger than the padded image.
-        DomainError: if size, stride or padding is no such value.
+        ShapeError: if axes are missing, the window is larger than the padded image, or one would
+            hold no pixel.
+        DomainError: if size, stride, padding or dilation is no such value.
+        DTypeError: if x has no order, as complex numbers and booleans.
 
-    >>> x = np.array([1.0, 3.0, 2.0, 0.0]).reshape(1, 4, 1)
+    >>> x = np.array([1.0, 3.0, 2.0, 0.0, 7.0]).reshape(1, 5, 1)
     >>> max_pool(x, 2).ravel()
     array([3., 2.])
+    >>> y, where = max_pool(x, 2, ceil_mode=True, return_indices=True)
+    >>> y.ravel(), where.ravel()
+    (array([3., 2., 7.]), array([1, 2, 4]))
     """
     x = x if hasattr(x, "ndim") else np.asarray(x)
-    return MaxPool.of(*_geometry("max_pool", x, size, stride, padding))(x)
-
-
-def avg_pool(
-    x: Any,
-    size: Any,
-    *,
-    stride: Any = None,
-    padding: Any = 0,
-    count_include_pad: bool = True,
-) -> Any:
-    """The mean of each window, channel by channel. Arguments and errors as for `max_pool`.
-
-    Args:
-        count_include_pad: count padding as zeros (True), or leave it out of the mean (False).
-
-    Returns:
-        (N, *P, C); integers give floats.
-
-    >>> x = np.array([1.0, 3.0, 2.0, 0.0]).reshape(1, 4, 1)
-    >>> avg_pool(x, 2).ravel()
-    array([2., 1.])
-    """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    geometry = _geometry("avg_pool", x, size, stride, padding)
-    return WindowMean.of(*geometry, bool(count_include_pad))(x)
-
-
-def blur_pool(x: Any, size: Any = 3, *, stride: Any = 2, padding: Any = None) -> Any:
-    """Down-sample by a weighted mean of each window, channel by channel (chapter, section 7.2).
-
-    The taps weigh like binomial coefficients, (1, 2, 1) for three. Between a `max_pool` of stride
-    1 and the next layer it takes the place of the pool's stride: a pattern that moves by a pixel
-    then changes the result a little, not all at once. Source: Zhang, Making Convolutional
-    Networks Shift-Invariant Again (2019).
-
-    Args:
-        x: (N, *S, C) images, 1-, 2- or 3-d; integers give floats.
-        size: of the window, an int or one for each spatial axis; 2 is the plain average.
-        stride: spacing of the windows.
-        padding: as for `conv`; by default (size - 1) pixels in all, so that the result has
-            ⌈S / stride⌉ positions. Pixels outside the image do not count in the mean.
-
-    Returns:
-        (N, *P, C) with P = ⌈(S + padding - size + 1) / stride⌉.
-
-    Raises:
-        ShapeError: if axes are missing, or the window is larger than the padded image.
-        DomainError: if size, stride or padding is no such value.
-
-    >>> x = np.array([0.0, 0.0, 4.0, 0.0]).reshape(1, 4, 1)
-    >>> blur_pool(x, 3).ravel()
-    array([0., 2.])
-    """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    kernel, strides, pairs = _geometry(
-        "blur_pool", x, size, stride, 0 if padding is None else padding
-    )
-    if padding is None:
-        pairs = padding_pairs("blur_pool", "same", kernel, strides, (1,) * len(kernel))
-    return BlurPool.of(kernel, strides, pairs, False)(x)
+    geometry = pool_geometry("max_pool", x, size, stride, padding, dilation)
+    if ceil_mode:
+        geometry = with_last_window(geometry, x.shape[1:-1])
+    y = MaxPool.of(*geometry)(x)
+    return (y, MaxPoolIndices.of(*geometry)(x)) if return_indices else y

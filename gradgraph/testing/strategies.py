@@ -24,7 +24,7 @@ from ..errors import DomainError
 from ..op import Op
 from ..ops.conv import Conv
 from ..ops.index import Getitem, index_of
-from ..ops.pool import MaxPool
+from ..ops.pool import draw_pool
 from ..spec import Shape
 from .search import needs_hypothesis
 
@@ -144,8 +144,8 @@ def pool_cases() -> Any:
     """
 
     def make(draw: Draw) -> Arguments:
-        op, (x,) = MaxPool.sample(draw)
-        return Arguments((x, op.kernel), {"stride": op.stride, "padding": op.padding})
+        (kernel, stride, padding, _), shape = draw_pool(draw, dilations=(1,))
+        return Arguments((draw.kinky(shape), kernel), {"stride": stride, "padding": padding})
 
     return drawn(make)
 

@@ -13,8 +13,9 @@ import numpy as np
 from gradgraph.errors import ShapeError
 from gradgraph.op import Op
 from gradgraph.ops.activation import Relu, Sigmoid
+from gradgraph.ops.average import WindowMean
 from gradgraph.ops.elementwise import Maximum
-from gradgraph.ops.pool import MaxPool, WindowMean
+from gradgraph.ops.pool import MaxPool
 from gradgraph.ops.reduce import Max, Sum
 
 from .symbols import Term, constant, greatest, is_short, lift, named, product, ratio, short
@@ -180,7 +181,9 @@ def _shown(op: Op, args: Sequence[Any], exact: list[Term]) -> list[Term]:
         return [greatest(pair, float(y)) for pair, y in zip(both, exact, strict=True)]
     if isinstance(op, MaxPool | Max):  # a sum over the same numbers tells what it chooses from
         everyone = (
-            WindowMean(*op.geometry) if isinstance(op, MaxPool) else Sum(op.axis, op.keepdims)
+            WindowMean(*op.geometry, op.padding)
+            if isinstance(op, MaxPool)
+            else Sum(op.axis, op.keepdims)
         )
         rivals = (t.leaves() for t in _flat(everyone.reference(*args)))
         return [greatest(r, float(y)) for r, y in zip(rivals, exact, strict=True)]
