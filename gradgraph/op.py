@@ -365,7 +365,7 @@ class Op:
             examples: what each argument is for one example.
             spec: what the result is for one example.
         """
-        if self.trailing and len(args) == 1:
+        if self.trailing and len(args) == 1 and not (self.saves or self.hidden):
             return self(*args)
         return NotImplemented
 

@@ -14,6 +14,10 @@ from .geometry import Ints, padding_pairs, per_axis
 __all__ = ["conv_transpose"]
 
 
+class ConvTranspose(ConvInput):
+    """y[n, p·stride + t·dilation - padding, c] = Σ_o g[n, p, o] · w[t, c, o], where they meet."""
+
+
 def conv_transpose(
     x: Any,
     w: Any,
@@ -118,5 +122,5 @@ def conv_transpose(
             f" result would have size {size}",
             "Use less padding, or a larger image.",
         )
-    y = ConvInput.of(strides, pairs, dilations, count, size)(x, w)
+    y = ConvTranspose.of(strides, pairs, dilations, count, size)(x, w)
     return biased(op, y, b, w, per * count)

@@ -54,6 +54,13 @@ class Einsum(Op):
         c = Einsum.of(back)(g, *xs[:i], *xs[i + 1 :])
         return c if kept == own else _spread(c, own, kept, g.shape[:extra], xs[i].shape)
 
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        """One more label, which counts the examples."""
+        terms, result = _split(self.subscripts)
+        label = _unused(self.subscripts)[0]
+        labelled = [label + t if m else t for t, m in zip(terms, mapped, strict=True)]
+        return Einsum.of(_joined(labelled, label + result))(*args)
+
     def spec(self, *xs: Spec) -> Spec:
         sizes = self._sizes(xs)
         return Spec(tuple(sizes[label] for label in _split(self.subscripts)[1]), promote(*xs))

@@ -15,7 +15,7 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, show
-from .linalg import matrix_transpose
+from .linalg import led, matrix_transpose
 from .shape import reshape
 
 __all__ = ["det", "inv", "slogdet", "solve"]
@@ -25,6 +25,7 @@ class Factor(Op, abstract=True):
     """An op on square matrices in the last two axes; leading axes run over matrices."""
 
     batched = True
+    trailing = True
     style = "linear"
 
     def _explain(self, error: Exception, args: Any) -> Exception:
@@ -73,6 +74,12 @@ class Solve(Factor):
 
     def vjp_b(self, g: Any, out: Any, a: Any, b: Any) -> Any:
         return self(matrix_transpose(a), g)
+
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        ndim = max(e.ndim for e in examples)
+        return self(
+            *(led(x, m, e.shape, ndim) for x, m, e in zip(args, mapped, examples, strict=True))
+        )
 
     def spec(self, a: Spec, b: Spec) -> Spec:
         n = self._lines(a)

@@ -50,6 +50,14 @@ class Matmul(Op):
             return swapaxes(rows, 0, 1) @ reshape(g, (count, g.shape[-1]))
         return swapaxes(x, -1, -2) @ g
 
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        """Vectors become matrices of one row or column; the examples are one more leading axis."""
+        (x, y), (ex, ey) = args, [e.shape for e in examples]
+        ndim = max(len(ex), len(ey), 2)
+        x = led(x, mapped[0], (1, *ex) if len(ex) == 1 else ex, ndim)
+        y = led(y, mapped[1], (*ey, 1) if len(ey) == 1 else ey, ndim)
+        return reshape(self(x, y), (size, *spec.shape))
+
     def spec(self, x: Spec, y: Spec) -> Spec:
         if not (x.ndim and y.ndim):
             raise ShapeError(
@@ -104,6 +112,11 @@ class Matmul(Op):
 
     def flops(self, out: Spec, x: Spec, y: Spec) -> int:  # type: ignore[override]
         return 2 * out.size * x.shape[-1]
+
+
+def led(x: Any, mapped: bool, shape: Shape, ndim: int) -> Any:
+    """x in a shape that broadcasts with `ndim` axes, behind that of the examples if it has one."""
+    return reshape(x, (x.shape[0], *(1,) * (ndim - len(shape)), *shape) if mapped else shape)
 
 
 def _fix(x: Spec, y: Spec) -> str:

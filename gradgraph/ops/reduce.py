@@ -25,6 +25,7 @@ class Reduce(Op, abstract=True):
     axis: Shape
     keepdims: bool = False
     batched = True
+    trailing = True
     style = "reduce"
 
     def spec(self, x: Spec) -> Spec:

@@ -21,6 +21,7 @@ class _Normalised(Op, abstract=True):
     axis: int
     diagonal = ()
     batched = True
+    trailing = True
     checks = True
     style = "activation"
 
