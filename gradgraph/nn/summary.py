@@ -19,7 +19,7 @@ from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.pool import WindowMean
 from ..ops.reduce import Reduce
-from ..ops.shape import Pad
+from ..ops.pad import Pad
 from ..spec import Shape, brief
 from ..tensor import Tensor
 from .inputs import given

@@ -4,17 +4,23 @@ Each module says in `__all__` which of its functions are public.
 """
 
 from .activation import *
+from .arrange import *
 from .conv import *
 from .custom import *
 from .elementwise import *
 from .exponential import *
 from .index import *
+from .join import *
 from .linalg import *
 from .loss import *
+from .pad import *
 from .pool import *
 from .reduce import *
+from .resize import *
+from .select import *
 from .shape import *
 from .softmax import *
+from .sort import *
 from .trigonometry import *
 
 __all__ = sorted(name for name, value in globals().items() if callable(value) and name[0] != "_")
