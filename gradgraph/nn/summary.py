@@ -16,10 +16,10 @@ from ..node import Vertex
 from ..ops.conv import Conv as ConvOp
 from ..ops.elementwise import Add, Elementwise
 from ..ops.linalg import Matmul
+from ..ops.pad import Pad
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.pool import WindowMean
 from ..ops.reduce import Reduce
-from ..ops.pad import Pad
 from ..spec import Shape, brief
 from ..tensor import Tensor
 from .inputs import given

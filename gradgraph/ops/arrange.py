@@ -10,7 +10,6 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
-from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
 from .elementwise import where
 from .index import Scatter, getitem, parsed

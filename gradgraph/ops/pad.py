@@ -80,7 +80,9 @@ class Extend(Rearrange):
     batched = True
 
     def forward(self, x: Any) -> Any:
-        return np.pad(x, self.width, mode=self.mode)
+        if not x.ndim:
+            return x  # np.pad takes no scalars
+        return np.pad(x, self.width, self.mode)  # type: ignore[call-overload]
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         lead = ((0, 0),) * (g.ndim - out.ndim)

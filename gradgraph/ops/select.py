@@ -9,7 +9,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, IndexingError, ShapeError
-from ..kernels.scatter import places, repeats, set_at, take_add
+from ..kernels.scatter import places, set_at, take_add
 from ..op import SCALARS, Op
 from ..spec import Spec, promote, show
 from .elementwise import add as plus
@@ -302,7 +302,7 @@ def take_along_axis(x: Any, indices: Any, axis: Any) -> Any:
         x, axis = ravel(x), 0
     at = one_axis("take_along_axis", axis, x.ndim) + x.ndim
     others = [
-        indices.ndim == x.ndim and indices.shape[i] in (1, n) or n == 1 or i == at
+        (indices.ndim == x.ndim and indices.shape[i] in (1, n)) or n == 1 or i == at
         for i, n in enumerate(x.shape)
     ]
     if indices.ndim != x.ndim or not all(others):
