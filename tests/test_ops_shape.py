@@ -83,11 +83,7 @@ AS_NUMPY = {
     "take, axis": lambda m, x: m.take(x, np.array([[0, -1], [1, 1]]), 1),
     "take, one": lambda m, x: m.take(x, 2, axis=-1),
     "take, none": lambda m, x: m.take(x, [], 0) if m is gg else x[:0],
-    "take_along_axis": lambda m, x: (
-        m.take_along_axis(x, x.argsort_(), 1)
-        if hasattr(x, "argsort_")
-        else m.take_along_axis(x, np.array([[[0], [1], [-1], [0]]]), 1)
-    ),
+    "take_along_axis": lambda m, x: m.take_along_axis(x, np.array([[[0], [1], [-1], [0]]]), 1),
     "take_along_axis, flat": lambda m, x: m.take_along_axis(x, np.array([3, 3, 0]), None),
     "sort": lambda m, x: m.sort(x),
     "sort, axis": lambda m, x: m.sort(x, 0),
@@ -121,6 +117,21 @@ def test_numpys_functions_of_tensors_record(name):
 def test_derivatives(name):
     report = check(lambda x: AS_NUMPY[name](gg, x), A, examples=20)
     assert report.verdict == "passed"
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge", "wrap"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("width", [(0, 0), (1, 0), (0, 2), (5, 7)])
+def test_what_was_padded_is_folded_back(mode, n, width):
+    sources = np.pad(np.arange(n), width, mode)
+    g = RNG.normal(size=len(sources))
+    pull = gg.vjp(lambda x: gg.pad(x, width, mode), np.zeros(n))[1]
+    assert_allclose(pull(g), np.bincount(sources, g, n))
+
+
+def test_padding_can_be_differentiated_row_by_row_twice():
+    hessian = gg.jacobian(gg.jacobian(lambda x: gg.pad(x, (2, 1), "wrap") ** 2))(A[0, 0])
+    assert_allclose(hessian.sum(0), np.diag([4.0, 2.0, 4.0, 4.0]))
 
 
 EMPTY = {
@@ -203,8 +214,10 @@ class TestIndexing:
 
     @pytest.mark.parametrize(
         "index",
-        [1.0, "a", {0}, [0.5], np.array([1.5]), ([0], [0.5]), (0, 0, 0), slice(0, 1, 0), 7]
-        + [np.zeros(5, bool), ([0, 1], [0, 1, 2])],
+        [
+            *(1.0, "a", {0}, [0.5], np.array([1.5]), ([0], [0.5]), slice(0, 1, 0), 7),
+            *((0, 0, 0), np.zeros(5, bool), ([0, 1], [0, 1, 2])),
+        ],
     )
     def test_what_is_no_index(self, index):
         x = np.ones((2, 3))
@@ -242,6 +255,9 @@ class TestIndexing:
         assert dense.tolist() == [[2.0, 2.0], [1.0, 1.0]]
 
 
+KINDS = ["slice", "int", "none", "ellipsis", "array", "list", "mask", "flag"]
+
+
 @st.composite
 def indices(draw, shape):
     """A tuple of all that numpy takes in brackets; some are out of bounds or too many."""
@@ -249,9 +265,7 @@ def indices(draw, shape):
     items, axis = [], 0
     for _ in range(draw(st.integers(0, len(shape) + 2))):
         n = shape[axis] if axis < len(shape) else 1
-        kind = draw(
-            st.sampled_from(["slice", "int", "none", "ellipsis", "array", "list", "mask", "flag"])
-        )
+        kind = draw(st.sampled_from(KINDS))
         if kind == "slice":
             ends = st.none() | st.integers(-5, 5)
             step = draw(st.none() | st.sampled_from([1, 2, 3, -1, -2]))
@@ -457,9 +471,7 @@ class TestSelection:
                 f()
 
     def test_indices_out_of_range(self):
-        with pytest.raises(
-            gg.IndexingError, match=r"has 3 elements, and the indices go from -4 to 1"
-        ):
+        with pytest.raises(gg.IndexingError, match="the indices go from -4 to 1"):
             gg.take(gg.Tensor(A), [1, -4], 1)
         with pytest.raises(gg.IndexingError, match="out of bounds"):
             gg.take_along_axis(A, np.full((2, 1, 4), 3), 1)
@@ -513,7 +525,7 @@ class TestSorting:
 
 
 class TestResize:
-    """Against values computed with torch.nn.functional.interpolate (align_corners=False)."""
+    """Against values computed by hand from the formulas of the docstring."""
 
     ROW = np.array([1.0, 3.0, 2.0])
 

@@ -15,7 +15,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Index = tuple[Any, ...]
 
 SPARSE = 8  # so many times more elements than an index names: too many to number them all
-LONG = 1024  # elements in a row that are added faster as a row than one by one
+LONG = 512  # elements in a row that are added faster as a row than one by one
 
 
 def repeats(index: Index) -> bool:
@@ -36,7 +36,7 @@ def add_at(total: Array, index: Index, g: Any) -> None:
     """total[index] += g, where an element that is named twice gets both."""
     if not repeats(index):
         total[index] += g
-    elif total.size > SPARSE * np.size(g) or not total.flags.c_contiguous:
+    elif total.ndim == 1 or total.size > SPARSE * np.size(g) or not total.flags.c_contiguous:
         np.add.at(total, index, g)
     else:
         at = places(total.shape, index)

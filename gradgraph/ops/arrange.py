@@ -264,9 +264,9 @@ def diag(x: Any, k: int = 0) -> Any:
             "For diagonals of stacked matrices use diagonal(x, axis1=-2, axis2=-1).",
         )
     size = len(x) + abs(k)
-    row = np.arange(len(x))
-    pattern, arrays = parsed("diag", (row + max(-k, 0), row + max(k, 0)))
-    return Scatter.of(pattern, (size, size))(x, *arrays)
+    start = k if k > 0 else -k * size  # in reading order the diagonal is every (size + 1)-th place
+    there = slice(start, start + len(x) * (size + 1), size + 1)
+    return reshape(Scatter.of(parsed("diag", there)[0], (size * size,))(x), (size, size))
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:

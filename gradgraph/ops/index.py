@@ -173,7 +173,7 @@ def draw_index(draw: Draw, shape: Shape) -> tuple[Pattern, list[Any]]:
     together = draw.choice([(3,), (2, 2), (1,), (), (0,)])  # what index arrays broadcast to
     axis = 0
     for _ in range(draw.integer(0, len(shape) + 2)):
-        kind = draw.integer(0, 6)
+        kind = draw.integer(0, 9)
         here = shape[axis:]
         if kind == 0:
             pattern.append(None)

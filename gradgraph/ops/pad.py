@@ -34,9 +34,9 @@ class Pad(Rearrange):
                 "Pad with an integer, or convert x to floats.",
             )
         inside = tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
-        out = np.full(
-            [b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], self.value, x.dtype
-        )
+        out = np.zeros([b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], x.dtype)
+        if self.value:
+            out.fill(self.value)
         out[inside] = x
         return out
 

@@ -8,13 +8,12 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, IndexingError, ShapeError
-from ..kernels.scatter import places, set_at, take_add
+from ..errors import DomainError, GradgraphError, IndexingError, ShapeError
+from ..kernels.scatter import add_at, places, set_at, take_add
 from ..op import SCALARS, Op
 from ..spec import Spec, promote, show
-from .elementwise import add as plus
 from .elementwise import equal, mask
-from .index import Getitem, Pattern, Scatter, as_index, draw_index, index_of, parsed, show_item
+from .index import Getitem, Pattern, as_index, draw_index, index_of, parsed, show_item
 from .index import bad_index as _bad_index
 from .shape import ints, one_axis, ravel
 
@@ -159,13 +158,22 @@ class Put(Op):
 
     pattern: Pattern
     constant = ("indices",)
-    checks = True
     style = "shape"
 
     def forward(self, x: Any, values: Any, *indices: Any) -> Any:
-        out = np.array(x, promote(Spec.of(x), Spec.of(values)))
+        out = self._copy(x, values, indices)
         set_at(out, index_of(self.pattern, indices), values)
         return out
+
+    def _copy(self, x: Any, values: Any, indices: Any) -> Any:
+        if np.ndim(values) > self._ndim(x, indices):  # numpy drops leading axes of length 1
+            self.spec(*map(Spec.of, (x, values, *indices)))
+        return np.array(x, promote(Spec.of(x), Spec.of(values)))
+
+    def _ndim(self, x: Any, indices: Any) -> int:
+        """The number of axes of x[index], found with an index of few elements."""
+        small = [np.zeros(i.shape if i.dtype == bool else (0,) * i.ndim, i.dtype) for i in indices]
+        return np.ndim(x[index_of(self.pattern, small)])
 
     def vjp_x(self, g: Any, out: Any, x: Any, values: Any, *indices: Any) -> Any:
         return self(g, 0.0, *indices)
@@ -202,7 +210,7 @@ class Put(Op):
 
     def _explain(self, error: Exception, args: Any) -> Exception:
         better = super()._explain(error, args)
-        if better is error and isinstance(error, IndexError | ValueError):
+        if not isinstance(better, GradgraphError) and isinstance(error, IndexError | ValueError):
             return _bad_index(self.name, np.shape(args[0]), error)
         return better
 
@@ -210,12 +218,9 @@ class Put(Op):
         x = np.asarray(x, dtype=object)
         to = places(x.shape, index_of(self.pattern, indices))
         values = np.broadcast_to(np.asarray(values, dtype=object), to.shape)
-        flat = list(x.ravel())
+        out = np.array(x)
         for at in np.ndindex(to.shape):
-            flat[to[at]] = values[at]
-        out = scalar.empty(x.shape)
-        for i, at in enumerate(np.ndindex(x.shape)):
-            out[at] = flat[i]
+            out[np.unravel_index(to[at], x.shape)] = values[at]
         return out
 
     @classmethod
@@ -231,6 +236,34 @@ class Put(Op):
 
     def flops(self, out: Spec, *args: Spec) -> int:
         return 0
+
+
+class PutAdd(Put):
+    """x with values (broadcast) added at x[index]; of an element named twice all count."""
+
+    def forward(self, x: Any, values: Any, *indices: Any) -> Any:
+        out = self._copy(x, values, indices)
+        add_at(out, index_of(self.pattern, indices), values)
+        return out
+
+    def vjp_x(self, g: Any, out: Any, x: Any, values: Any, *indices: Any) -> Any:
+        return g
+
+    def vjp_values(self, g: Any, out: Any, x: Any, values: Any, *indices: Any) -> Any:
+        return Getitem.of(self.pattern)(g, *indices)
+
+    def jvp_x(self, t: Any, out: Any, x: Any, values: Any, *indices: Any) -> Any:
+        return t
+
+    def reference(self, x: Any, values: Any, *indices: Any) -> Any:
+        x = np.asarray(x, dtype=object)
+        to = places(x.shape, index_of(self.pattern, indices))
+        values = np.broadcast_to(np.asarray(values, dtype=object), to.shape)
+        out = np.array(x)
+        for at in np.ndindex(to.shape):
+            place = np.unravel_index(to[at], x.shape)
+            out[place] = out[place] + values[at]
+        return out
 
 
 def _check_range(op: str, indices: Any, size: int, one: str, all: str) -> None:
@@ -346,15 +379,7 @@ def put(x: Any, index: Any, values: Any, *, add: bool = False) -> Any:
     if not isinstance(values, SCALARS) and not hasattr(values, "ndim"):
         values = np.asarray(values)
     pattern, arrays = parsed("put", index)
-    op = Put.of(pattern)
-    if not add:
-        return op(x, values, *arrays)
-    given = Spec.of(values) if isinstance(values, SCALARS) else Spec(values.shape, values.dtype)
-    whole = Spec(x.shape, x.dtype)
-    op.spec(whole, given, *(Spec(i.shape, i.dtype) for i in arrays))
-    if isinstance(values, SCALARS):
-        values = np.asarray(values, promote(whole, given))
-    return plus(x, Scatter.of(pattern, x.shape)(values, *arrays))
+    return (PutAdd if add else Put).of(pattern)(x, values, *arrays)
 
 
 def embedding(indices: Any, table: Any) -> Any:
