@@ -36,11 +36,18 @@ def add_at(total: Array, index: Index, g: Any) -> None:
     """total[index] += g, where an element that is named twice gets both."""
     if not repeats(index):
         total[index] += g
-    elif total.ndim == 1 or total.size > SPARSE * np.size(g) or not total.flags.c_contiguous:
-        np.add.at(total, index, g)
-    else:
+    elif total.ndim > 1 and total.size <= SPARSE * np.size(g) and total.flags.c_contiguous:
         at = places(total.shape, index)
         np.add.at(total.reshape(-1), at.ravel(), np.broadcast_to(g, at.shape).ravel())
+    else:
+        np.add.at(total, index, _spread(g, total, index))
+
+
+def _spread(g: Any, total: Array, index: Index) -> Any:
+    """g, in the shape of total[index] if it lacks axes: numpy's add.at reads such a g wrongly."""
+    if np.ndim(g) == 0 or np.ndim(g) >= max(np.ndim(i) for i in index):
+        return g
+    return np.broadcast_to(g, np.broadcast_to(np.zeros((), bool), total.shape)[index].shape)
 
 
 def set_at(out: Array, index: Index, values: Any) -> None:
