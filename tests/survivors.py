@@ -35,10 +35,17 @@ EQUIVALENT = {
     " → floating(Spec.of(actual), Spec.of(guess))": SYMMETRIC,
     "SquaredError.forward:3: np.subtract(guess, actual, dtype=dtype)"
     " → np.subtract(actual, guess, dtype=dtype)": "the difference is squared",
+    "_sources:5: np.clip(at, 0, n - 1) → np.clip(0, at, n - 1)": "max(0, at) = max(at, 0)",
+    "_sources:8: 1 → 2": "it counts for one element only, and its place -1 is its place 0",
+    "_sources:9: n - 1 → -1": "a place less n is the same place, counted from the end",
+    "Put._copy:4: promote(Spec.of(x), Spec.of(values))"
+    " → promote(Spec.of(values), Spec.of(x))": SYMMETRIC,
+    "Rank.forward:4: 1 → 2": "numpy takes -2 for -1 in a shape",
 }
 
 _PITFALLS = "test:tests/test_pitfalls.py::"
 _ERRORS = "test:tests/test_errors.py::test_golden"
+_SHAPES = "test:tests/test_ops_shape.py::"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
@@ -54,5 +61,8 @@ NOTICED_BY = {
     "Custom.jvp_xs": _CUSTOM,
     "_own": _CUSTOM,
     "Mask.forward": _PITFALLS + "test_relu_of_infinity",
+    "_check_range": _SHAPES + "TestSelection::test_no_such_row",
+    "Extend.vjp_x": _SHAPES + "test_padding_can_be_differentiated_row_by_row_twice",
+    "_sources": _SHAPES + "test_what_was_padded_is_folded_back",
     "Max._winners": "test:tests/test_pitfalls.py",
 }

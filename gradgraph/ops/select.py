@@ -202,7 +202,7 @@ class Put(Op):
         ):
             raise ShapeError(
                 self.name,
-                f"x[index] is {show(there)}, and the values ({show(values.shape)}) do not"
+                f"x[index] is {show(there)}, and values of shape {show(values.shape)} do not"
                 " broadcast to it",
                 "Pass one number, or an array of the shape of x[index].",
             )
@@ -275,7 +275,7 @@ def _check_range(op: str, indices: Any, size: int, one: str, all: str) -> None:
             op,
             f"index {low if low < 0 else high} names no {one}: the {all} are {size}, counted"
             f" from 0 to {size - 1}",
-            f"Check the indices, or make {size} larger.",
+            "Check the indices, or make room for them.",
         )
 
 
