@@ -399,8 +399,8 @@ _SHAPE = (
     Fault(
         "repeat: the gradient is that of tiles",
         ARRANGE + "Repeat.vjp_x",
-        "x.shape[self.axis], self.times, *g.shape[at + 1 :])\n        return Sum.of((self.axis,))",
-        "self.times, x.shape[self.axis], *g.shape[at + 1 :])\n        return Sum.of((self.axis - 1,))",
+        "x.shape[self.axis], self.times, *g",
+        "self.times, x.shape[self.axis], *g",
     ),
     Fault(
         "sort: the cotangent is taken in the order of the values",

@@ -33,7 +33,7 @@ def places(shape: tuple[int, ...], index: Index) -> Array:
 
 
 def add_at(total: Array, index: Index, g: Any) -> None:
-    """total[index] += g, where an element that is named twice gets both."""
+    """Add g to total[index], where an element that is named twice gets both."""
     if not repeats(index):
         total[index] += g
     elif total.ndim > 1 and total.size <= SPARSE * np.size(g) and total.flags.c_contiguous:
