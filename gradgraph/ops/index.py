@@ -46,18 +46,21 @@ class Getitem(Op):
 
     def spec(self, x: Spec, *indices: Spec) -> Spec:
         """The shape; a mask counts as if it held nowhere, or once where an index needs it to."""
-        stand_in = np.broadcast_to(np.zeros((), x.dtype), x.shape)
-        zeros = [np.zeros(i.shape, i.dtype) for i in indices]
+        stand_in = np.broadcast_to(np.zeros((), bool), x.shape)
+        zeros = [
+            np.zeros(i.shape, bool) if i.dtype == bool else np.broadcast_to(np.intp(0), i.shape)
+            for i in indices
+        ]
         masks = [z for z in zeros if z.dtype == bool and z.size]
         try:
             try:
-                return Spec.of(stand_in[index_of(self.pattern, zeros)])
+                return x.with_shape(np.shape(stand_in[index_of(self.pattern, zeros)]))
             except IndexError:
                 if not masks:
                     raise
                 for z in masks:
                     z.flat[0] = True
-                return Spec.of(stand_in[index_of(self.pattern, zeros)])
+                return x.with_shape(np.shape(stand_in[index_of(self.pattern, zeros)]))
         except (IndexError, ValueError) as error:
             raise bad_index(self.name, x.shape, error) from None
 

@@ -166,14 +166,9 @@ class Put(Op):
         return out
 
     def _copy(self, x: Any, values: Any, indices: Any) -> Any:
-        if np.ndim(values) > self._ndim(x, indices):  # numpy drops leading axes of length 1
+        if np.ndim(values):  # numpy would drop leading axes of length 1
             self.spec(*map(Spec.of, (x, values, *indices)))
         return np.array(x, promote(Spec.of(x), Spec.of(values)))
-
-    def _ndim(self, x: Any, indices: Any) -> int:
-        """The number of axes of x[index], found with an index of few elements."""
-        small = [np.zeros(i.shape if i.dtype == bool else (0,) * i.ndim, i.dtype) for i in indices]
-        return np.ndim(x[index_of(self.pattern, small)])
 
     def vjp_x(self, g: Any, out: Any, x: Any, values: Any, *indices: Any) -> Any:
         return self(g, 0.0, *indices)
