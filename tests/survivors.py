@@ -38,6 +38,9 @@ EQUIVALENT = {
     "_sources:5: np.clip(at, 0, n - 1) → np.clip(0, at, n - 1)": "max(0, at) = max(at, 0)",
     "_sources:8: 1 → 2": "it counts for one element only, and its place -1 is its place 0",
     "_sources:9: n - 1 → -1": "a place less n is the same place, counted from the end",
+    "Put._copy:2: np.ndim(values) > result_ndim(self.pattern, x, indices)"
+    " → np.ndim(values) >= result_ndim(self.pattern, x, indices)": "spec says nothing of what fits,"
+    " and numpy refuses the rest, too",
     "Put._copy:4: promote(Spec.of(x), Spec.of(values))"
     " → promote(Spec.of(values), Spec.of(x))": SYMMETRIC,
     "Rank.forward:4: 1 → 2": "numpy takes -2 for -1 in a shape",

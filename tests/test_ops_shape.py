@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import gradgraph as gg
 from gradgraph.kernels import scatter
+from gradgraph.ops.index import parsed, result_ndim
 from gradgraph.testing import check
 
 RNG = np.random.default_rng(0)
@@ -201,6 +202,8 @@ class TestIndexing:
             with pytest.raises(gg.IndexingError):
                 gg.Tensor(x, requires_grad=True)[index]
             return
+        pattern, arrays = parsed("getitem", index)
+        assert result_ndim(pattern, x, arrays) == np.ndim(expected)
         found, pull = gg.vjp(lambda x: x[index], x)
         assert_array_equal(found, expected)
         g = np.random.default_rng(1).normal(size=np.shape(expected))

@@ -145,6 +145,18 @@ def index_of(pattern: Pattern, arrays: Any) -> tuple[Any, ...]:
     )
 
 
+def result_ndim(pattern: Pattern, x: Any, arrays: Any) -> int:
+    """The number of axes of x[index].
+
+    >>> result_ndim((None, 0, ARRAY), np.zeros((2, 3)), [np.zeros((4, 5), int)])
+    3
+    """
+    taken = sum(isinstance(item, int) for item in pattern)
+    taken += sum(i.ndim if i.dtype == bool else 1 for i in arrays)
+    paired = max((1 if i.dtype == bool else i.ndim for i in arrays), default=0)
+    return int(x.ndim) + pattern.count(None) - taken + paired
+
+
 def bad_index(op: str, shape: Shape, error: Exception) -> IndexingError:
     """numpy's words for an index that does not fit, with a way to mend it."""
     text = str(error)

@@ -13,7 +13,7 @@ from ..kernels.scatter import add_at, places, set_at, take_add
 from ..op import SCALARS, Op
 from ..spec import Spec, promote, show
 from .elementwise import equal, mask
-from .index import Getitem, Pattern, as_index, draw_index, index_of, parsed, show_item
+from .index import Getitem, Pattern, as_index, draw_index, index_of, parsed, result_ndim, show_item
 from .index import bad_index as _bad_index
 from .shape import ints, one_axis, ravel
 
@@ -166,7 +166,7 @@ class Put(Op):
         return out
 
     def _copy(self, x: Any, values: Any, indices: Any) -> Any:
-        if np.ndim(values):  # numpy would drop leading axes of length 1
+        if np.ndim(values) > result_ndim(self.pattern, x, indices):  # numpy would drop axes
             self.spec(*map(Spec.of, (x, values, *indices)))
         return np.array(x, promote(Spec.of(x), Spec.of(values)))
 
