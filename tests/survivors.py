@@ -41,6 +41,8 @@ EQUIVALENT = {
     "Put._copy:2: np.ndim(values) > result_ndim(self.pattern, x, indices)"
     " → np.ndim(values) >= result_ndim(self.pattern, x, indices)": "spec says nothing of what fits,"
     " and numpy refuses the rest, too",
+    "Put._copy:3: map(Spec.of, (x, values, *indices))"
+    " → map((x, values, *indices), Spec.of)": "it raises either way, and spec explains what",
     "Put._copy:4: promote(Spec.of(x), Spec.of(values))"
     " → promote(Spec.of(values), Spec.of(x))": SYMMETRIC,
     "Rank.forward:4: 1 → 2": "numpy takes -2 for -1 in a shape",
