@@ -635,7 +635,7 @@ _COMPARISONS = {
 }
 _UFUNCS: dict[Any, Any] = {}
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-_OTHERWISE = {"put", "norm"}  # names that mean something else in numpy
+_OTHERWISE = {"put", "norm", "resize"}  # names that mean something else in numpy
 
 
 def _numpy_functions() -> None:

@@ -26,7 +26,13 @@ CHOLESKY = "gradgraph.ops.cholesky:"
 ATTENTION = "gradgraph.ops.attention:"
 REDUCE = "gradgraph.ops.reduce:"
 SHAPE = "gradgraph.ops.shape:"
+JOIN = "gradgraph.ops.join:"
+PAD = "gradgraph.ops.pad:"
+ARRANGE = "gradgraph.ops.arrange:"
 INDEX = "gradgraph.ops.index:"
+SELECT = "gradgraph.ops.select:"
+SORT = "gradgraph.ops.sort:"
+SCATTER = "gradgraph.kernels.scatter:"
 SOFTMAX = "gradgraph.ops.softmax:"
 LOSS = "gradgraph.ops.loss:"
 CONV = "gradgraph.ops.conv:"
@@ -511,35 +517,88 @@ _SHAPE = (
     ),
     Fault(
         "pad: cut off by what was added after",
-        SHAPE + "Pad.vjp_x",
+        PAD + "Pad.vjp_x",
         "slice(b, b + n) for (b, _)",
         "slice(a, a + n) for (_, a)",
     ),
     Fault(
         "pad: the tangent is padded with the value",
-        SHAPE + "Pad.jvp_x",
+        PAD + "Pad.jvp_x",
         "Pad.of(self.width)(t)",
         "self(t)",
     ),
     Fault(
         "concatenate: all parts are taken to be as long as the first",
-        SHAPE + "_offset",
+        JOIN + "_offset",
         "sum(x.shape[axis] for x in xs[:i])",
         "i * xs[0].shape[axis]",
         ("concatenate",),
     ),
     Fault(
         "concatenate: the tangent is put at the other end",
-        SHAPE + "Concatenate.jvp_xs",
-        "(start, stop)",
-        "(stop, start)",
+        JOIN + "Concatenate.jvp_xs",
+        "start = _offset(xs, i, self.axis)",
+        "start = _offset(xs[::-1], len(xs) - 1 - i, self.axis)",
+    ),
+    Fault(
+        "extend: what lies beyond the ends is dropped",
+        PAD + "Fold.forward",
+        "inside[sources[i]] += rows[i]",
+        "pass",
+        ("extend", "fold"),
+    ),
+    Fault(
+        "extend: reflecting repeats the edge itself",
+        PAD + "_sources",
+        "max(2 * n - 2, 1)",
+        "max(2 * n - 1, 1)",
+        ("extend",),
+    ),
+    Fault(
+        "roll: moved the same way back as forth",
+        ARRANGE + "Roll.vjp_x",
+        "tuple(-n for n in self.shifts)",
+        "self.shifts",
+    ),
+    Fault(
+        "repeat: the gradient is that of tiles",
+        ARRANGE + "Repeat.vjp_x",
+        "x.shape[self.axis], self.times, *g",
+        "self.times, x.shape[self.axis], *g",
+    ),
+    Fault(
+        "sort: the cotangent is taken in the order of the values",
+        SORT + "Sort.vjp_x",
+        "Rank.of(self.axis)(x)",
+        "Argsort.of(self.axis)(x)",
+    ),
+    Fault(
+        "put: a value that was overwritten gets a gradient, too",
+        SELECT + "Put.vjp_values",
+        "mask(arriving, equal(gather(last, *indices), order))",
+        "arriving",
+        ("put",),
+    ),
+    Fault(
+        "put: what was replaced gets a gradient",
+        SELECT + "Put.vjp_x",
+        "self(g, 0.0, *indices)",
+        "g",
+        ("put",),
+    ),
+    Fault(
+        "embedding: a row that is named twice gets the last gradient only",
+        SCATTER + "take_add",
+        "np.add.at(out.reshape(-1), flat.ravel(), g.ravel())",
+        "out.reshape(-1)[flat.ravel()] = g.ravel()",
+        ("embedding", "take"),
     ),
 )
 
 _INDEX = (
     Fault(
         "getitem: a cotangent overwrites what arrived at the same slice before",
-        INDEX + "_add_at",
+        SCATTER + "add_at",
         "total[index] += g",
         "total[index] = g",
         ("getitem", "programs"),
@@ -1355,9 +1414,9 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "repeated indices overwrite each other",
-        INDEX + "_add_at",
-        "np.add.at(total, index, g)",
-        "total[index] += g",
+        SCATTER + "add_at",
+        "if not repeats(index):",
+        "if True:",
         ("getitem", "scatter"),
         "pytorch#1631",
     ),
@@ -1371,8 +1430,8 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "an empty list is no index",
-        INDEX + "_as_index",
-        "array.size == 0 and isinstance(item, list)",
+        INDEX + "as_index",
+        "array.size == 0 and isinstance(item, list | tuple)",
         "False",
         (TEST + "test_pitfalls.py::test_05_empty_indices",),
         "jax#13656",

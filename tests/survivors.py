@@ -63,11 +63,23 @@ EQUIVALENT = {
     " → floating(Spec.of(actual), Spec.of(guess))": SYMMETRIC,
     "SquaredError.forward:3: np.subtract(guess, actual, dtype=dtype)"
     " → np.subtract(actual, guess, dtype=dtype)": "the difference is squared",
+    "_sources:5: np.clip(at, 0, n - 1) → np.clip(0, at, n - 1)": "max(0, at) = max(at, 0)",
+    "_sources:8: 1 → 2": "it counts for one element only, and its place -1 is its place 0",
+    "_sources:9: n - 1 → -1": "a place less n is the same place, counted from the end",
+    "Put._copy:2: np.ndim(values) > result_ndim(self.pattern, x, indices)"
+    " → np.ndim(values) >= result_ndim(self.pattern, x, indices)": "spec says nothing of what fits,"
+    " and numpy refuses the rest, too",
+    "Put._copy:3: map(Spec.of, (x, values, *indices))"
+    " → map((x, values, *indices), Spec.of)": "it raises either way, and spec explains what",
+    "Put._copy:4: promote(Spec.of(x), Spec.of(values))"
+    " → promote(Spec.of(values), Spec.of(x))": SYMMETRIC,
+    "Rank.forward:4: 1 → 2": "numpy takes -2 for -1 in a shape",
 }
 
 _PITFALLS = "test:tests/test_pitfalls.py::"
 _MATH = "test:tests/test_ops_math.py::"
 _ERRORS = "test:tests/test_errors.py::test_golden"
+_SHAPES = "test:tests/test_ops_shape.py::"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
@@ -87,5 +99,8 @@ NOTICED_BY = {
     "_turn": _MATH + "TestTrigonometry",
     "_slant": _MATH + "TestTrigonometry",
     "Arctan2.vjp_y": _MATH + "TestTrigonometry",
+    "_check_range": _SHAPES + "TestSelection::test_no_such_row",
+    "Extend.vjp_x": _SHAPES + "test_padding_can_be_differentiated_row_by_row_twice",
+    "_sources": _SHAPES + "test_what_was_padded_is_folded_back",
     "Max._winners": "test:tests/test_pitfalls.py",
 }

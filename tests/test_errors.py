@@ -333,6 +333,29 @@ GOLDEN = [
         "fold (net.conv2): columns are 1×3×3×9, but an image of 4×4 has 2×2 windows of 9 taps:"
         " N×2×2×9·C. Pass the arguments that unfold was given.",
     ),
+    (
+        gg.DomainError,
+        lambda: gg.embedding([3, 17], tensor(10, 4)),
+        "embedding (net.conv2): index 17 names no row: the rows of the table are 10, counted from 0"
+        " to 9. Check the indices, or make room for them.",
+    ),
+    (
+        gg.IndexingError,
+        lambda: gg.take(tensor(2, 3), [0, 3], axis=1),
+        "take (net.conv2): an index is out of range: axis -1 of x (2×3) has 3 elements, and the"
+        " indices go from 0 to 3. Indices of an axis of length n run from -n to n-1.",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.put(tensor(4), [0, 1], ones(3)),
+        "put (net.conv2): x[index] is (2,), and values of shape (3,) do not broadcast to it. Pass"
+        " one number, or an array of the shape of x[index].",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.topk(tensor(2, 3), 4),
+        "topk (net.conv2): k is 4, and axis -1 of x (2×3) has 3 elements. Use k from 0 to 3.",
+    ),
 ]
 
 

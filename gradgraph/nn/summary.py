@@ -17,9 +17,10 @@ from ..ops.conv import Conv as ConvOp
 from ..ops.conv import ConvInput
 from ..ops.elementwise import Add, Elementwise
 from ..ops.linalg import Matmul
+from ..ops.pad import Pad
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.reduce import Reduce
-from ..ops.shape import Pad, Reshape
+from ..ops.shape import Reshape
 from ..spec import Shape, brief
 from ..trace import given
 

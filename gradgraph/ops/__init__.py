@@ -4,6 +4,7 @@ Each module says in `__all__` which of its functions are public.
 """
 
 from .activation import *
+from .arrange import *
 from .attention import *
 from .average import *
 from .cholesky import *
@@ -20,14 +21,19 @@ from .factor import *
 from .gated import *
 from .global_pool import *
 from .index import *
+from .join import *
 from .linalg import *
 from .loss import *
+from .pad import *
 from .pool import *
 from .reduce import *
+from .resize import *
 from .rounding import *
+from .select import *
 from .shape import *
 from .softmax import *
 from .softplus import *
+from .sort import *
 from .trigonometry import *
 from .unfold import *
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from operator import index as as_int
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import IndexingError
+from ..kernels.scatter import add_at, places
 from ..node import Vertex
 from ..op import Op
 from ..spec import Shape, Spec, show
@@ -40,45 +42,56 @@ class Getitem(Op):
 
     def vjp_x_into(self, total: Any, g: Any, *indices: Any) -> None:
         """Add the cotangent of x into an array: n slices of one x cost O(n), not n arrays."""
-        _add_at(total, index_of(self.pattern, indices), g)
+        add_at(total, index_of(self.pattern, indices), g)
 
     def spec(self, x: Spec, *indices: Spec) -> Spec:
-        """The shape; a boolean index counts as if it held nowhere."""
-        stand_in = np.broadcast_to(np.zeros((), x.dtype), x.shape)
-        zeros = [np.zeros(i.shape, i.dtype) for i in indices]
+        """The shape; a mask counts as if it held nowhere, or once where an index needs it to."""
+        stand_in = np.broadcast_to(np.zeros((), bool), x.shape)
+        zeros = [
+            np.zeros(i.shape, bool) if i.dtype == bool else np.broadcast_to(np.intp(0), i.shape)
+            for i in indices
+        ]
+        masks = [z for z in zeros if z.dtype == bool and z.size]
         try:
-            return Spec.of(stand_in[index_of(self.pattern, zeros)])
+            try:
+                return x.with_shape(np.shape(stand_in[index_of(self.pattern, zeros)]))
+            except IndexError:
+                if not masks:
+                    raise
+                for z in masks:
+                    z.flat[0] = True
+                return x.with_shape(np.shape(stand_in[index_of(self.pattern, zeros)]))
         except (IndexError, ValueError) as error:
-            raise _bad_index(x.shape, error) from None
+            raise bad_index(self.name, x.shape, error) from None
 
     def reference(self, x: Any, *indices: Any) -> Any:
         x = np.asarray(x, dtype=object)
-        places = _places(x.shape, self.pattern, indices)
-        out = scalar.empty(places.shape)
-        for at in np.ndindex(places.shape):
-            out[at] = x[np.unravel_index(places[at], x.shape)]
+        of = places(x.shape, index_of(self.pattern, indices))
+        out = scalar.empty(of.shape)
+        for at in np.ndindex(of.shape):
+            out[at] = x[np.unravel_index(of[at], x.shape)]
         return out
 
     def _explain(self, error: Exception, args: Any) -> Exception:
         if isinstance(error, IndexError | ValueError):
-            return _bad_index(args[0].shape, error)
+            return bad_index(self.name, args[0].shape, error)
         return error
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        x = draw.normal(draw.shape(low=1, sizes=(3, 2, 5, 1)))
-        pattern, arrays = _draw_index(draw, x.shape)
+        x = draw.normal(draw.shape(sizes=(3, 2, 5, 1, 0)))
+        pattern, arrays = draw_index(draw, x.shape)
         return cls(pattern), (x, *arrays)
 
     def label(self) -> str:
-        return "[" + ", ".join(map(_show_item, self.pattern)) + "]"
+        return "[" + ", ".join(map(show_item, self.pattern)) + "]"
 
     def flops(self, out: Spec, *args: Spec) -> int:
         return 0
 
 
 class Scatter(Op):
-    """Zeros of a shape, with g added at an index; what lands on one place is summed."""
+    """Zeros of a shape, with g (broadcast) added at an index; what meets at a place is summed."""
 
     pattern: Pattern
     shape: Shape
@@ -88,7 +101,7 @@ class Scatter(Op):
 
     def forward(self, g: Any, *indices: Any) -> Any:
         total = np.zeros(self.shape, g.dtype)
-        _add_at(total, index_of(self.pattern, indices), g)
+        add_at(total, index_of(self.pattern, indices), g)
         return total
 
     # The rules' own cotangent comes first; the argument g is what is scattered.
@@ -99,23 +112,24 @@ class Scatter(Op):
         return g.with_shape(self.shape)
 
     def reference(self, g: Any, *indices: Any) -> Any:
-        g = np.asarray(g, dtype=object)
-        places = _places(self.shape, self.pattern, indices)
+        to = places(self.shape, index_of(self.pattern, indices))
+        g = np.broadcast_to(np.asarray(g, dtype=object), to.shape)
         out = scalar.empty(self.shape)
         out.fill(0.0)
         flat = out.reshape(-1)
-        for at in np.ndindex(places.shape):
-            flat[places[at]] = flat[places[at]] + g[at]
+        for at in np.ndindex(to.shape):
+            flat[to[at]] = flat[to[at]] + g[at]
         return out
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
         op, (x, *arrays) = Getitem.sample(draw)
-        g = draw.normal(np.shape(x[index_of(op.pattern, arrays)]))
+        shape = np.shape(x[index_of(op.pattern, arrays)])
+        g = draw.normal(draw.choice([shape, shape[1:], tuple(1 for _ in shape)]))
         return cls(op.pattern, x.shape), (g, *arrays)
 
     def label(self) -> str:
-        return "[" + ", ".join(map(_show_item, self.pattern)) + "]"
+        return "[" + ", ".join(map(show_item, self.pattern)) + "]"
 
 
 def index_of(pattern: Pattern, arrays: Any) -> tuple[Any, ...]:
@@ -131,60 +145,87 @@ def index_of(pattern: Pattern, arrays: Any) -> tuple[Any, ...]:
     )
 
 
-def _add_at(total: Any, index: tuple[Any, ...], g: Any) -> None:
-    if any(isinstance(i, np.ndarray) and i.dtype != bool for i in index):
-        np.add.at(total, index, g)  # += would count a repeated place once
-    else:
-        total[index] += g
+def result_ndim(pattern: Pattern, x: Any, arrays: Any) -> int:
+    """The number of axes of x[index].
+
+    >>> result_ndim((None, 0, ARRAY), np.zeros((2, 3)), [np.zeros((4, 5), int)])
+    3
+    """
+    taken = sum(isinstance(item, int) for item in pattern)
+    taken += sum(i.ndim if i.dtype == bool else 1 for i in arrays)
+    paired = max((1 if i.dtype == bool else i.ndim for i in arrays), default=0)
+    return int(x.ndim) + pattern.count(None) - taken + paired
 
 
-def _places(shape: Shape, pattern: Pattern, indices: Any) -> Any:
-    """For each element of x[index], its place in reading order in x."""
-    return np.asarray(np.arange(int(np.prod(shape))).reshape(shape)[index_of(pattern, indices)])
-
-
-def _bad_index(shape: Shape, error: Exception) -> IndexingError:
+def bad_index(op: str, shape: Shape, error: Exception) -> IndexingError:
+    """numpy's words for an index that does not fit, with a way to mend it."""
     text = str(error)
     if "too many" in text:
         fix = f"Give at most {len(shape)} indices; None adds an axis."
     elif "boolean" in text:
         fix = "A mask has the shape of the axes that it stands for."
+    elif "broadcast" in text:
+        fix = "Index arrays are paired element by element; for each with each use np.ix_."
     elif "out of bounds" in text:
         fix = "Indices of an axis of length n run from -n to n-1."
     else:
         fix = "Index as in numpy."
-    return IndexingError("getitem", f"x is {show(shape)}: {text}", fix)
+    return IndexingError(op, f"x is {show(shape)}: {text}", fix)
 
 
-def _show_item(item: Any) -> str:
+def show_item(item: Any) -> str:
+    """An item of a pattern as Python writes it."""
     if isinstance(item, tuple):
         start, stop, step = ("" if v is None else str(v) for v in item[1:])
         return f"{start}:{stop}" + (f":{step}" if step else "")
     return "…" if item is ... else str(item)
 
 
-def _draw_index(draw: Draw, shape: Shape) -> tuple[Pattern, list[Any]]:
-    kind = draw.integer(0, 5)
-    if kind == 4:
-        return (ARRAY,), [draw.rng.random(shape) < 0.5]
-    if kind == 5:
-        return (..., ARRAY), [draw.indices(draw.choice([(4,), (2, 3), (0,)]), shape[-1])]
+def draw_index(draw: Draw, shape: Shape) -> tuple[Pattern, list[Any]]:
+    """An index of an array of this shape, in any form that numpy has."""
     pattern: list[Any] = []
     arrays: list[Any] = []
-    together = draw.choice([(3,), (2, 2), ()])
-    for n in shape[: draw.integer(1, len(shape))]:
-        item = draw.integer(0, 4)
-        if item == 0:
-            step = draw.choice([1, 2, -1, -2])
-            pattern.append(("slice", draw.choice([None, 1, -2]), None, step))
-        elif item == 1:
-            pattern.append(draw.integer(-n, n - 1))
-        elif item == 2:
-            pattern += [None, ("slice", None, None, None)]
-        else:
-            pattern.append(ARRAY)
-            arrays.append(draw.indices(together, n))
+    together = draw.choice([(3,), (2, 2), (1,), (), (0,)])  # what index arrays broadcast to
+    axis = 0
+    for _ in range(draw.integer(0, len(shape) + 2)):
+        kind = draw.integer(0, 9)
+        here = shape[axis:]
+        if kind == 0:
+            pattern.append(None)
+        elif kind == 1 and ... not in pattern:
+            pattern.append(...)
+            axis = draw.integer(axis, len(shape))  # where it ends
+        elif kind == 2:
+            block = here[: draw.integer(0, len(here))]
+            if 0 in together or 0 not in block:
+                pattern.append(ARRAY)
+                arrays.append(_draw_mask(draw, block, together))
+                axis += len(block)
+        elif here and kind == 3:
+            ends = (draw.choice([None, 1, -2, 7]), draw.choice([None, -1, 2, -9]))
+            pattern.append(("slice", *ends, draw.choice([1, 2, -1, None])))
+            axis += 1
+        elif here and kind == 4 and here[0]:
+            pattern.append(draw.integer(-here[0], here[0] - 1))
+            axis += 1
+        elif here:
+            own = together[draw.integer(0, len(together)) :]
+            own = tuple(1 if draw.integer(0, 3) == 3 else m for m in own)
+            if here[0] or 0 in own:
+                pattern.append(ARRAY)
+                arrays.append(draw.indices(own, here[0]) if here[0] else np.zeros(own, int))
+                axis += 1
+    if ... in pattern:
+        pattern += [("slice", None, None, None)] * (len(shape) - axis)
     return tuple(pattern), arrays
+
+
+def _draw_mask(draw: Draw, shape: Shape, together: Shape) -> Any:
+    """A mask that holds as often as the other index arrays are long, or once."""
+    count = together[-1] if together and draw.boolean() else 1
+    if prod(shape) < count:
+        count = 0 if 0 in together else 1
+    return draw.rng.permutation(np.arange(prod(shape)) < count).reshape(shape)
 
 
 def getitem(x: Any, index: Any) -> Any:
@@ -192,8 +233,9 @@ def getitem(x: Any, index: Any) -> Any:
 
     Args:
         x: tensor or array.
-        index: ints, slices, None, Ellipsis, integer arrays (repeated and negative indices count;
-            their gradients add up), boolean arrays, or a tuple of these.
+        index: ints, slices, None, Ellipsis, integer arrays or lists (repeated and negative indices
+            count; their gradients add up), boolean arrays of any rank, or a tuple of these.
+            Tensors index like arrays.
 
     Raises:
         IndexingError: (an IndexError) if an index is out of bounds or there are too many.
@@ -201,6 +243,12 @@ def getitem(x: Any, index: Any) -> Any:
     >>> getitem(np.array([10.0, 20.0, 30.0]), [0, 0, -1])
     array([10., 10., 30.])
     """
+    pattern, arrays = parsed("getitem", index)
+    return Getitem.of(pattern)(x, *arrays)
+
+
+def parsed(op: str, index: Any) -> tuple[Pattern, list[Any]]:
+    """An index as users write it, as a pattern and the arrays in it, checked."""
     pattern: list[Any] = []
     arrays: list[Any] = []
     for item in index if isinstance(index, tuple) else (index,):
@@ -210,31 +258,38 @@ def getitem(x: Any, index: Any) -> Any:
                 pattern.append(("slice", *(None if v is None else as_int(v) for v in parts)))
             except TypeError:
                 raise IndexingError(
-                    "getitem",
+                    op,
                     f"the slice {':'.join('' if v is None else repr(v) for v in parts)} is not"
                     " made of integers",
                     "Slice with ints, as in x[1:3].",
                 ) from None
         elif item is None or item is ...:
             pattern.append(item)
-        elif isinstance(item, int | np.integer) and not isinstance(item, bool):
-            pattern.append(int(item))
+        elif _is_one_integer(item):
+            pattern.append(as_int(item))
         else:
             pattern.append(ARRAY)
-            arrays.append(_as_index(item))
-    return Getitem.of(tuple(pattern))(x, *arrays)
+            arrays.append(as_index(op, item))
+    return tuple(pattern), arrays
 
 
-def _as_index(item: Any) -> Any:
+def _is_one_integer(item: Any) -> bool:
+    """Whether an item is an integer that needs no array: an array or a tensor is an input."""
+    own = isinstance(item, bool | np.bool_ | np.ndarray | Vertex)
+    return not own and hasattr(type(item), "__index__")
+
+
+def as_index(op: str, item: Any) -> Any:
+    """An index array, checked; a tensor stays one."""
     try:
         array = np.asarray(item._data if isinstance(item, Vertex) else item)
     except ValueError:
         array = np.empty(1, object)  # ragged lists
-    if array.size == 0 and isinstance(item, list):
+    if array.size == 0 and isinstance(item, list | tuple):
         array = array.astype(np.intp)
     if array.dtype.kind not in "iub":
         raise IndexingError(
-            "getitem",
+            op,
             f"an index is an array of {array.dtype}; only integers and booleans can index",
             "Convert it with .astype(int), or compare to get a boolean mask.",
         )

@@ -1,4 +1,4 @@
-"""Ops that rearrange elements: reshape, transpose, broadcast, pad, concatenate."""
+"""Shapes and axes: reshape, transpose, broadcast, axes of length 1."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, axes_of, promote, show
+from ..spec import Shape, Spec, axes_of, show
 
 __all__ = [
     "broadcast_to",
-    "concatenate",
+    "expand_dims",
     "moveaxis",
-    "pad",
+    "ravel",
     "reshape",
-    "stack",
+    "squeeze",
     "swapaxes",
     "transpose",
 ]
@@ -160,136 +160,14 @@ class BroadcastTo(Rearrange):
         return cls(shape), (draw.normal(small),)
 
 
-class Pad(Rearrange):
-    """x with `width[i]` = (before, after) elements of `value` around axis i."""
-
-    width: tuple[tuple[int, int], ...]
-    value: float = 0.0
-    linear = ()
-
-    def forward(self, x: Any) -> Any:
-        if x.dtype.kind in "biu" and self.value != int(self.value):
-            raise DomainError(
-                self.name,
-                f"value {self.value} does not fit into an array of {x.dtype}",
-                "Pad with an integer, or convert x to floats.",
-            )
-        inside = tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
-        out = np.full(
-            [b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], self.value, x.dtype
-        )
-        out[inside] = x
-        return out
-
-    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return g[tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))]
-
-    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
-        return Pad.of(self.width)(t)
-
-    def spec(self, x: Spec) -> Spec:
-        if len(self.width) != x.ndim or min((n for w in self.width for n in w), default=0) < 0:
-            raise ShapeError(
-                self.name,
-                f"width {self.width} is not one (before, after) pair of lengths ≥ 0 for each of"
-                f" the {x.ndim} axes of x ({show(x.shape)})",
-                "To remove elements, slice: x[1:-1].",
-            )
-        sizes = zip(x.shape, self.width, strict=True)
-        return x.with_shape(tuple(b + n + a for n, (b, a) in sizes))
-
-    def reference(self, x: Any) -> Any:
-        x = np.asarray(x, dtype=object)
-        out = scalar.empty(tuple(b + n + a for n, (b, a) in zip(x.shape, self.width, strict=True)))
-        out.fill(self.value)
-        for at in np.ndindex(x.shape):
-            out[tuple(i + b for i, (b, _) in zip(at, self.width, strict=True))] = x[at]
-        return out
-
-    @classmethod
-    def sample(cls, draw: Draw) -> Any:
-        x = draw.normal(draw.shape())
-        width = tuple((draw.integer(0, 2), draw.integer(0, 1)) for _ in x.shape)
-        return cls(width, draw.choice([0.0, 1.5])), (x,)
-
-
-class Concatenate(Op):
-    """The arrays one after the other along an axis (negative)."""
-
-    axis: int
-    style = "shape"
-    checks = True
-
-    def forward(self, *xs: Any) -> Any:
-        return np.concatenate(xs, self.axis)
-
-    def vjp_xs(self, g: Any, out: Any, i: int, *xs: Any) -> Any:
-        start = _offset(xs, i, self.axis)
-        return g[_along(self.axis, start, start + xs[i].shape[self.axis], out.ndim)]
-
-    def jvp_xs(self, t: Any, out: Any, i: int, *xs: Any) -> Any:
-        start = _offset(xs, i, self.axis)
-        stop = out.shape[self.axis] - start - xs[i].shape[self.axis]
-        width = [(0, 0)] * out.ndim
-        width[self.axis] = (start, stop)
-        return Pad.of(tuple(width))(t)
-
-    def spec(self, *xs: Spec) -> Spec:
-        first = xs[0]
-        for x in xs:
-            for axis in range(-max(x.ndim, first.ndim), 0):
-                if x.ndim != first.ndim or (
-                    axis != self.axis and x.shape[axis] != first.shape[axis]
-                ):
-                    raise ShapeError(
-                        self.name,
-                        f"the parts are {', '.join(show(s.shape) for s in xs)}; besides axis"
-                        f" {self.axis} all axes must agree, and axis {axis} does not",
-                        "Reshape the parts, or concatenate along another axis.",
-                    )
-        shape = list(first.shape)
-        shape[self.axis] = sum(x.shape[self.axis] for x in xs)
-        return Spec(tuple(shape), promote(*xs))
-
-    def reference(self, *xs: Any) -> Any:
-        xs = tuple(np.asarray(x, dtype=object) for x in xs)
-        shape = list(xs[0].shape)
-        shape[self.axis] = sum(x.shape[self.axis] for x in xs)
-        out = scalar.empty(tuple(shape))
-        start = 0
-        for x in xs:
-            for at in np.ndindex(x.shape):
-                to = list(at)
-                to[self.axis] += start
-                out[tuple(to)] = x[at]
-            start += x.shape[self.axis]
-        return out
-
-    @classmethod
-    def sample(cls, draw: Draw) -> Any:
-        shape = list(draw.shape(low=1))
-        axis = draw.integer(-len(shape), -1)
-        parts = []
-        for _ in range(draw.integer(1, 3)):
-            shape[axis] = draw.integer(0, 3)
-            parts.append(draw.normal(tuple(shape)))
-        return cls(axis), tuple(parts)
-
-    def flops(self, out: Spec, *args: Spec) -> int:
-        return 0
-
-
-def _offset(xs: Any, i: int, axis: int) -> int:
-    return sum(x.shape[axis] for x in xs[:i])
-
-
-def _along(axis: int, start: int, stop: int, ndim: int) -> tuple[slice, ...]:
+def along(axis: int, start: Any, stop: Any, ndim: int) -> tuple[slice, ...]:
+    """The index of a slice along one axis."""
     index = [slice(None)] * ndim
     index[axis] = slice(start, stop)
     return tuple(index)
 
 
-def _ints(op: str, name: str, values: Any) -> Shape:
+def ints(op: str, name: str, values: Any) -> Shape:
     """The values as a tuple of ints, checked."""
     try:
         return tuple(map(index, values)) if isinstance(values, tuple | list) else (index(values),)
@@ -297,38 +175,36 @@ def _ints(op: str, name: str, values: Any) -> Shape:
         raise ShapeError(op, f"{name} {values!r} is not made of integers", "Pass ints.") from None
 
 
-def _one_axis(op: str, axis: Any, ndim: int) -> int:
+def one_axis(op: str, axis: Any, ndim: int) -> int:
     """An axis as a negative int, checked."""
     if axis is None or isinstance(axis, tuple | list):
         raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=0.")
     return axes_of(op, axis, ndim)[0]
 
 
-def _several(op: str, xs: Any) -> list[Any]:
-    """The operands of an op that takes several at once."""
-    try:
-        return list(xs)
-    except TypeError:
-        raise ShapeError(
-            op, f"it was given {type(xs).__name__}, not several arrays", f"Use {op}([a, b])."
-        ) from None
-
-
-def reshape(x: Any, *shape: Any) -> Any:
+def reshape(x: Any, *shape: Any, order: str = "C") -> Any:
     """The elements of x, in reading order, in another shape.
 
     Args:
         x: tensor or array.
         shape: lengths of the new axes, as one tuple or as several arguments; one may be -1.
+        order: only "C", reading order.
 
     Raises:
         ShapeError: if the number of elements differs.
+        DomainError: if the order is another one.
 
     >>> reshape(np.arange(6.0), (2, -1)).shape
     (2, 3)
     """
+    if order != "C":
+        raise DomainError(
+            "reshape",
+            f"order {order!r} is not available: elements are read along the last axis first",
+            "For Fortran's order reshape the transpose: reshape(x.T, shape[::-1]).T.",
+        )
     target = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
-    lengths = _ints("reshape", "shape", target)
+    lengths = ints("reshape", "shape", target)
     op = Reshape.of(lengths)
     if lengths and min(lengths) < -1:  # numpy takes these for -1
         op.spec(Spec.of(np.asarray(getattr(x, "_data", x))))
@@ -347,9 +223,7 @@ def transpose(x: Any, axes: Any = None) -> Any:
     ndim = np.ndim(x) if not hasattr(x, "ndim") else x.ndim
     if axes is None:
         return Transpose.of(tuple(range(ndim))[::-1])(x)
-    return Transpose.of(tuple(a + ndim if a < 0 else a for a in _ints("transpose", "axes", axes)))(
-        x
-    )
+    return Transpose.of(tuple(a + ndim if a < 0 else a for a in ints("transpose", "axes", axes)))(x)
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
@@ -408,80 +282,64 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
-    return BroadcastTo.of(_ints("broadcast_to", "shape", shape))(x)
+    return BroadcastTo.of(ints("broadcast_to", "shape", shape))(x)
 
 
-def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0) -> Any:
-    """x with elements added around it.
+def ravel(x: Any) -> Any:
+    """The elements of x, in reading order, along one axis.
+
+    >>> ravel(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([1., 2., 3., 4.])
+    """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    return Reshape.of((x.size,))(x)
+
+
+def expand_dims(x: Any, axis: Any) -> Any:
+    """x with new axes of length 1.
 
     Args:
         x: tensor or array.
-        width: as for numpy: an int, a pair (before, after), or one pair for each axis.
-        mode: only "constant" for now.
-        constant_values: the number that is added.
+        axis: int or tuple of ints: where the new axes are in the result.
 
     Raises:
-        ShapeError: if the width does not fit the axes.
+        ShapeError: if an axis is out of range for the result, or named twice.
 
-    >>> pad(np.array([1.0, 2.0]), (1, 0))
-    array([0., 1., 2.])
+    >>> expand_dims(np.zeros((2, 3)), (0, -1)).shape
+    (1, 2, 3, 1)
     """
-    if mode != "constant":
-        raise DomainError("pad", f"mode {mode!r} is not available", 'Use mode="constant".')
     x = x if hasattr(x, "ndim") else np.asarray(x)
-    ndim = x.ndim
-    try:
-        pairs = np.broadcast_to(np.asarray(width), (ndim, 2))
-        if pairs.dtype.kind not in "iu" and pairs.size:
-            raise ValueError("not integers")
-    except ValueError:
-        raise ShapeError(
-            "pad",
-            f"width {width} does not give a (before, after) pair of ints to each of {ndim} axes",
-            "Pass an int, a pair, or one pair for each axis.",
-        ) from None
-    widths = tuple((int(b), int(a)) for b, a in pairs)
-    op = Pad.of(widths, float(constant_values))
-    op.spec(Spec.of(x) if isinstance(x, np.ndarray) else Spec(x.shape, x.dtype))
-    return op(x)
-
-
-def concatenate(xs: Any, axis: int = 0) -> Any:
-    """Tensors or arrays one after the other along an axis; flattened if the axis is None.
-
-    Raises:
-        ShapeError: if there are none, or another axis differs.
-
-    >>> concatenate([np.array([1.0]), np.array([2.0, 3.0])])
-    array([1., 2., 3.])
-    """
-    xs = _several("concatenate", xs)
-    if not xs:
-        raise ShapeError("concatenate", "there is nothing to concatenate", "Pass at least one.")
-    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in xs]
+    ndim = x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1)
     if axis is None:
-        xs, axis = [reshape(x, -1) for x in xs], 0
-    return Concatenate.of(_one_axis("concatenate", axis, xs[0].ndim))(*xs)
+        raise ShapeError("expand_dims", "axis is None, and names no place", "Use axis=0.")
+    new = {a + ndim for a in axes_of("expand_dims", axis, ndim)}
+    lengths = iter(x.shape)
+    return Reshape.of(tuple(1 if i in new else next(lengths) for i in range(ndim)))(x)
 
 
-def stack(xs: Any, axis: int = 0) -> Any:
-    """Tensors or arrays of one shape side by side along a new axis.
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """x without axes of length 1: all of them, or those named.
+
+    Args:
+        x: tensor or array.
+        axis: int, tuple of ints or None.
 
     Raises:
-        ShapeError: if there are none, or the shapes differ.
+        ShapeError: if a named axis is longer than 1, or out of range.
 
-    >>> stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])]).shape
-    (2, 2)
+    >>> squeeze(np.zeros((1, 2, 1))).shape, squeeze(np.zeros((1, 2, 1)), 0).shape
+    ((2,), (2, 1))
     """
-    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in _several("stack", xs)]
-    if not xs:
-        raise ShapeError("stack", "there is nothing to stack", "Pass at least one.")
-    at = _one_axis("stack", axis, xs[0].ndim + 1) + xs[0].ndim + 1
-    if any(x.shape != xs[0].shape for x in xs):
-        raise ShapeError(
-            "stack",
-            f"the parts are {', '.join(show(x.shape) for x in xs)}, and must have one shape",
-            "Use concatenate for parts of different lengths.",
-        )
-    rows = [reshape(x, (*x.shape[:at], 1, *x.shape[at:])) for x in xs]
-    return concatenate(rows, at)
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    if axis is None:
+        return Reshape.of(tuple(n for n in x.shape if n != 1))(x)
+    axes = axes_of("squeeze", axis, x.ndim)
+    for a in axes:
+        if x.shape[a] != 1:
+            raise ShapeError(
+                "squeeze",
+                f"axis {a} of x ({show(x.shape)}) has length {x.shape[a]}, and only axes of length"
+                " 1 can go",
+                "To pick one element along it, index it.",
+            )
+    return Reshape.of(tuple(n for i, n in enumerate(x.shape) if i - x.ndim not in axes))(x)
