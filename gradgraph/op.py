@@ -51,8 +51,8 @@ class Op:
         checks: run `spec` before `forward` (where numpy would be silently wrong).
         batched: whether the VJPs hold for a cotangent with extra leading axes.
         per_item: arguments whose first axis runs over items that do not influence each other.
-        trailing: whether it looks at the last axes of its arguments only, which count the same,
-            so that one extra leading axis passes through to the result.
+        trailing: whether it looks at the last axes of its first argument only, so that an extra
+            leading axis of that one passes through to the result.
         kinks: what the rules do where there is no derivative (kinks, ties), with examples.
         ufunc: the numpy function it stands for; `np.exp(tensor)` then records it. An op that is
             no more than that writes `forward = np.exp`; its arguments are called x (and y).
@@ -365,7 +365,7 @@ class Op:
             examples: what each argument is for one example.
             spec: what the result is for one example.
         """
-        if self.trailing and len(args) == 1 and not (self.saves or self.hidden):
+        if self.trailing and not any(mapped[1:]) and not (self.saves or self.hidden):
             return self(*args)
         return NotImplemented
 

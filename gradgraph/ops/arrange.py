@@ -26,6 +26,7 @@ class Roll(Rearrange):
     shifts: Shape
     axes: Shape
     batched = True
+    trailing = True
 
     def forward(self, x: Any) -> Any:
         return np.roll(x, self.shifts, self.axes)
@@ -59,6 +60,7 @@ class Repeat(Rearrange):
     times: int
     axis: int
     batched = True
+    trailing = True
 
     def forward(self, x: Any) -> Any:
         return np.repeat(x, self.times, self.axis)

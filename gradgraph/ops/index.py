@@ -19,6 +19,7 @@ from ..spec import Shape, Spec, show
 __all__ = ["getitem"]
 
 ARRAY = "array"  # stands in a pattern for an index that is an array input
+ALL = ("slice", None, None, None)
 Pattern = tuple[Any, ...]
 
 
@@ -36,6 +37,11 @@ class Getitem(Op):
 
     def forward(self, x: Any, *indices: Any) -> Any:
         return x[index_of(self.pattern, indices)]
+
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        if any(mapped[1:]) or _moves_in_front(self.pattern):
+            return NotImplemented
+        return Getitem.of((ALL, *self.pattern))(*args)
 
     def vjp_x(self, g: Any, out: Any, x: Any, *indices: Any) -> Any:
         return Scatter.of(self.pattern, x.shape)(g, *indices)
@@ -104,6 +110,14 @@ class Scatter(Op):
         add_at(total, index_of(self.pattern, indices), g)
         return total
 
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        if any(mapped[1:]) or _moves_in_front(self.pattern):
+            return NotImplemented
+        g, *indices = args
+        ones = (1,) * (result_ndim(self.pattern, spec, indices) - examples[0].ndim)
+        g = g.reshape(size, *ones, *examples[0].shape)
+        return Scatter.of((ALL, *self.pattern), (size, *self.shape))(g, *indices)
+
     # The rules' own cotangent comes first; the argument g is what is scattered.
     def vjp_g(self, c: Any, out: Any, g: Any, *indices: Any) -> Any:
         return Getitem.of(self.pattern)(c, *indices)
@@ -143,6 +157,20 @@ def index_of(pattern: Pattern, arrays: Any) -> tuple[Any, ...]:
         else item
         for item in pattern
     )
+
+
+def _moves_in_front(pattern: Pattern) -> bool:
+    """Whether an axis before the others would end up behind those of the index arrays.
+
+    numpy puts those in front if a slice, None or an ellipsis stands between two of them.
+
+    >>> _moves_in_front((ARRAY, 0)), _moves_in_front((ARRAY, None, ARRAY))
+    (False, True)
+    """
+    if ARRAY not in pattern:
+        return False
+    paired = [i for i, item in enumerate(pattern) if isinstance(item, int | str)]
+    return paired[-1] - paired[0] >= len(paired)
 
 
 def result_ndim(pattern: Pattern, x: Any, arrays: Any) -> int:
@@ -292,5 +320,12 @@ def as_index(op: str, item: Any) -> Any:
             op,
             f"an index is an array of {array.dtype}; only integers and booleans can index",
             "Convert it with .astype(int), or compare to get a boolean mask.",
+        )
+    if isinstance(item, Vertex) and item.__class__ is Op.traced and array.dtype == bool:
+        raise IndexingError(
+            op,
+            f"the mask ({show(array.shape)}) is traced: how many elements it holds is known only"
+            " when the graph runs",
+            "Keep all elements, and choose with gg.where(mask, x, 0).",
         )
     return item if isinstance(item, Vertex) else array

@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..op import Op
 from ..spec import Spec, promote, show
 from .index import Scatter, getitem, parsed
-from .shape import along, ints, one_axis, reshape
+from .shape import along, broadcast_to, ints, one_axis, reshape
 
 __all__ = ["concatenate", "split", "stack"]
 
@@ -26,6 +26,10 @@ class Concatenate(Op):
 
     def forward(self, *xs: Any) -> Any:
         return np.concatenate(xs, self.axis)
+
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        pairs = zip(args, mapped, strict=True)
+        return self(*(x if m else broadcast_to(x, (size, *x.shape)) for x, m in pairs))
 
     def vjp_xs(self, g: Any, out: Any, i: int, *xs: Any) -> Any:
         start = _offset(xs, i, self.axis)

@@ -40,6 +40,9 @@ class Pad(Rearrange):
         out[inside] = x
         return out
 
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        return Pad.of(((0, 0), *self.width), self.value)(*args)
+
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g[tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))]
 
@@ -83,6 +86,9 @@ class Extend(Rearrange):
         if not x.ndim:
             return x  # np.pad takes no scalars
         return np.pad(x, self.width, self.mode)  # type: ignore[call-overload]
+
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        return Extend.of(((0, 0), *self.width), self.mode)(*args)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         lead = ((0, 0),) * (g.ndim - out.ndim)

@@ -27,6 +27,7 @@ class Take(Op):
     linear = ("x",)
     constant = ("indices",)
     batched = True
+    trailing = True
     style = "shape"
 
     def forward(self, x: Any, indices: Any) -> Any:
@@ -79,6 +80,7 @@ class TakeAdd(Op):
     linear = ("g",)
     constant = ("indices",)
     batched = True
+    trailing = True
     style = "shape"
 
     def forward(self, g: Any, indices: Any) -> Any:
@@ -129,6 +131,7 @@ class OneHot(Op):
     classes: int
     dtype: str = "float64"
     constant = ("indices",)
+    trailing = True
     style = "shape"
 
     def forward(self, indices: Any) -> Any:

@@ -45,6 +45,9 @@ class Reshape(Rearrange):
     def forward(self, x: Any) -> Any:
         return np.reshape(x, self.shape)
 
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        return Reshape.of((size, *spec.shape))(*args)
+
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return reshape(g, g.shape[: g.ndim - out.ndim] + x.shape)
 
@@ -93,6 +96,9 @@ class Transpose(Rearrange):
     def forward(self, x: Any) -> Any:
         return np.transpose(x, self.axes)
 
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        return Transpose.of((0, *(a + 1 for a in self.axes)))(*args)
+
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         lead = g.ndim - out.ndim
         inverse = sorted(range(len(self.axes)), key=self.axes.__getitem__)
@@ -129,6 +135,11 @@ class BroadcastTo(Rearrange):
 
     def forward(self, x: Any) -> Any:
         return np.broadcast_to(x, self.shape)
+
+    def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
+        ones = (1,) * (spec.ndim - examples[0].ndim)
+        x = reshape(args[0], (size, *ones, *examples[0].shape))
+        return BroadcastTo.of((size, *spec.shape))(x)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g  # the sweep sums over what was broadcast

@@ -24,6 +24,7 @@ class Sort(Op):
     """x in ascending order along an axis (negative); NaN comes last."""
 
     axis: int
+    trailing = True
     batched = True
     style = "reduce"
     kinks = (
@@ -73,6 +74,7 @@ class Argsort(Op):
 
     axis: int
     descending: bool = False
+    trailing = True
     constant = ("x",)
     style = "reduce"
 
@@ -103,6 +105,7 @@ class Rank(Op):
     """The place of each element in the sorted order: the inverse of argsort."""
 
     axis: int
+    trailing = True
     constant = ("x",)
     style = "reduce"
 
