@@ -21,6 +21,8 @@ SHAPE = "gradgraph.ops.shape:"
 INDEX = "gradgraph.ops.index:"
 SOFTMAX = "gradgraph.ops.softmax:"
 LOSS = "gradgraph.ops.loss:"
+CLASSIFY = "gradgraph.ops.classify:"
+BINARY = "gradgraph.ops.binary:"
 CONV = "gradgraph.ops.conv:"
 POOL = "gradgraph.ops.pool:"
 CUSTOM = "gradgraph.ops.custom:"
@@ -442,7 +444,7 @@ _SOFTMAX = (
 _LOSS = (
     Fault(
         "losses: the factor 1/n of the mean is missing",
-        LOSS + "_Loss._each",
+        LOSS + "Loss._each",
         'g * (1.0 / count) if self.reduction == "mean" else g',
         "g",
         ("squared_error", "cross_entropy"),
@@ -473,20 +475,20 @@ _LOSS = (
     ),
     Fault(
         "cross_entropy: the mean counts logits, not items",
-        LOSS + "CrossEntropy.vjp_logits",
+        CLASSIFY + "CrossEntropy.vjp_logits",
         "labels.size",
         "logits.size",
     ),
     Fault(
         "cross_entropy: softmax over the batch",
-        LOSS + "_surplus",
+        CLASSIFY + "_surplus",
         "softmax(logits) -",
         "softmax(logits, 0) -",
         ("cross_entropy",),
     ),
     Fault(
         "cross_entropy: the maximum is not subtracted",
-        LOSS + "CrossEntropy.forward",
+        CLASSIFY + "CrossEntropy.forward",
         "logits - np.max(logits, axis=-1, keepdims=True, initial=-np.inf)",
         "logits",
     ),
@@ -1288,7 +1290,7 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "a label out of range counts from the end",
-        LOSS + "CrossEntropy.forward",
+        CLASSIFY + "CrossEntropy.forward",
         "if wrong.any():",
         "if False:",
         (TEST + "test_errors.py::test_golden",),

@@ -178,7 +178,7 @@ GOLDEN = [
     (
         gg.ShapeError,
         lambda: gg.mse_loss(tensor(4), ones((4, 1))),
-        "squared_error (net.conv2): guess is (4,) but actual is 4×1; a loss does not broadcast,"
+        "mse_loss (net.conv2): guess is (4,) but actual is 4×1; a loss does not broadcast,"
         " because that pairs every guess with every truth. Use actual.reshape(4,).",
     ),
     (

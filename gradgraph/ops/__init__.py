@@ -4,6 +4,8 @@ Each module says in `__all__` which of its functions are public.
 """
 
 from .activation import *
+from .binary import *
+from .classify import *
 from .conv import *
 from .custom import *
 from .elementwise import *
@@ -12,8 +14,10 @@ from .index import *
 from .linalg import *
 from .loss import *
 from .pool import *
+from .random import *
 from .reduce import *
 from .shape import *
+from .similarity import *
 from .softmax import *
 from .trigonometry import *
 
