@@ -15,7 +15,13 @@ EQUIVALENT = {
     "WindowMean.forward:3: dtype.itemsize < 4 → dtype.itemsize <= 4": NO_SUCH_DTYPE,
     "WindowMean.forward:3: 4 → 5": NO_SUCH_DTYPE,
     "WindowMean.forward:3: 4 → 3": NO_SUCH_DTYPE,
-    "CrossEntropy.forward:14: 0 → -1": ONE_LONG,
+    "CrossEntropy.forward:5: 0 → -1": ONE_LONG,
+    "Chosen.forward:3: 0 → -1": ONE_LONG,
+    "BinaryCrossEntropy.forward:2: floating(Spec.of(probability), Spec.of(actual))"
+    " → floating(Spec.of(actual), Spec.of(probability))": SYMMETRIC,
+    "BinaryCrossEntropyWithLogits.forward:2: floating(Spec.of(logits), Spec.of(actual))"
+    " → floating(Spec.of(actual), Spec.of(logits))": SYMMETRIC,
+    "_log:6: 1.0 → 2.0": "its logarithm is not chosen",
     "CrossEntropy.vjp_logits:3: each[..., None] if self.reduction == 'none' else each"
     " → each[..., None]": "a scalar broadcasts like an array of one element",
     "Custom.jvp_xs:2: 0 → -1": "the list has one element",
@@ -39,6 +45,7 @@ EQUIVALENT = {
 
 _PITFALLS = "test:tests/test_pitfalls.py::"
 _ERRORS = "test:tests/test_errors.py::test_golden"
+_BINARY = "test:tests/test_ops_loss.py::TestBinary"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
@@ -46,7 +53,10 @@ _CUSTOM = "test:tests/test_transform.py::TestCustom"
 NOTICED_BY = {
     "WindowMean.forward": _PITFALLS + "test_half_precision_is_summed_in_single",
     "_binomial": _PITFALLS + "test_blurring_weighs_like_binomial_coefficients",
-    "CrossEntropy.forward": _ERRORS,
+    "_check_labels": _ERRORS,
+    "BinaryCrossEntropy.forward": _BINARY,
+    "_log": _BINARY,
+    "_slope": _BINARY,
     "Custom.forward": _CUSTOM,
     "Custom.pulls": _CUSTOM,
     "Custom.pushes": _CUSTOM,

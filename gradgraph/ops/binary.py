@@ -49,7 +49,9 @@ class BinaryCrossEntropy(PairLoss):
                 " to 1",
                 "Apply sigmoid, or use binary_cross_entropy_with_logits.",
             )
-        return self._reduce(-(y * _log(p) + (1 - y) * _log(1 - p)))
+        with np.errstate(divide="ignore"):
+            yes, no = (np.maximum(np.log(v), LEAST_LOG) for v in (p, 1 - p))
+        return self._reduce(-(y * yes + (1 - y) * no))
 
     def vjp_probability(self, g: Any, out: Any, probability: Any, actual: Any) -> Any:
         slope = _slope(probability, actual)
@@ -80,7 +82,9 @@ class BinaryCrossEntropy(PairLoss):
 
 def _log(p: Any) -> Any:
     """ln p, or -100 where that is less."""
-    small = greater(LEAST, p)
+    dtype = getattr(p, "dtype", np.float64)
+    least = max(LEAST, float(np.finfo(dtype).smallest_subnormal))  # float16 rounds it to 0
+    small = greater(least, p)
     return where(small, LEAST_LOG, np.log(where(small, 1.0, p)))
 
 
@@ -222,7 +226,7 @@ def hinge_loss(scores: Any, actual: Any, *, reduction: str = "mean") -> Any:
     """
     scores, actual = paired("hinge_loss", scores, actual, reduction, ("scores", "actual"))
     truths = np.asarray(actual._data if isinstance(actual, Vertex) else actual)
-    wrong = np.abs(truths) != 1
+    wrong = (truths != 1) & (truths != -1)
     if wrong.any():
         raise DomainError(
             "hinge_loss",

@@ -144,7 +144,8 @@ def check_shapes(op: str, names: Sequence[str], guess: Shape, actual: Shape) -> 
 def check_number(op: str, name: str, value: Any, low: float, high: float = inf) -> float:
     """A static parameter, if it is a number from low to high."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise DTypeError(op, f"{name} is {value!r}, not a number", f"Pass {name}=0.5, say.")
+        shown = repr(value) if isinstance(value, bool | str | None) else type(value).__name__
+        raise DTypeError(op, f"{name} is {shown}, not a number", f"Pass {name}=0.5, say.")
     if not low <= value <= high:
         wanted = f"from {low:g} to {high:g}" if high < inf else f"of at least {low:g}"
         raise DomainError(op, f"{name} is {value!r}", f"Use a number {wanted}.")
@@ -174,13 +175,17 @@ def real(op: str, name: str, x: Any) -> Any:
 def paired(
     op: str, guess: Any, actual: Any, reduction: str, names: Sequence[str] = ("guess", "actual")
 ) -> tuple[Any, Any]:
-    """Guesses and truths as floats, once their shapes and the reduction have been checked."""
+    """Guesses and truths as floats, once their shapes and the reduction have been checked.
+
+    Integers take the dtype of the floats beside them: labels do not make a float32 loss float64.
+    """
     check_reduction(op, reduction)
     pair = [real(op, name, x) for name, x in zip(names, (guess, actual), strict=True)]
     specs = [spec_of(x) for x in pair]
     check_shapes(op, names, specs[0].shape, specs[1].shape)
     check_batch(op, specs[0].shape, reduction)
-    dtype = floating(*specs)  # differences of unsigned integers would wrap around
+    floats = [s for s in specs if s.dtype.kind == "f"]
+    dtype = floating(*(floats or specs))  # differences of unsigned integers would wrap around
     first, second = (
         x if s.dtype.kind == "f" else cast(x, dtype) for x, s in zip(pair, specs, strict=True)
     )
@@ -192,7 +197,7 @@ def mse_loss(guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
 
     Args:
         guess, actual: tensors or arrays of exactly one shape (a loss does not broadcast);
-            integers count as floats.
+            integers become floats of the other's dtype.
         reduction: "mean" over all elements, "sum", or "none".
 
     Raises:
@@ -225,7 +230,7 @@ def l1_loss(guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
     Arguments and errors as for `mse_loss`.
 
     >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0]))
-    np.float64(1.5)
+    array(1.5)
     """
     guess, actual = paired("l1_loss", guess, actual, reduction)
     return reduced(absolute(guess - actual), reduction)
