@@ -110,7 +110,7 @@ def _dropped(x: Any, shape: Shape, rate: float, rng: np.random.Generator, traini
     if not training or rate == 0:
         return x
     kept = rng.random(shape, dtype=np.float32) >= rate
-    return mask(x * (1 / (1 - rate) if rate < 1 else 0.0), kept)
+    return mask(x * (1 / (1 - rate)) if rate < 1 else x, kept)
 
 
 def _floats(op: str, x: Any) -> Any:
