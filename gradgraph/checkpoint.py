@@ -50,6 +50,7 @@ class Program:
     constants: tuple[Any, ...]
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
+    flops: int = 0  # of one run
 
     @staticmethod
     def of(heads: Sequence[Vertex], start: int) -> tuple[Program, tuple[Vertex, ...], bool]:
@@ -64,8 +65,16 @@ class Program:
         inner = [v for v in order if v.op is not None and v.birth > start]
         slot = {v: i for i, v in enumerate([*outside, *fixed, *inner])}
         steps = [Step(v.op, tuple(slot[x] for x in v.inputs), slot[v], v.scope) for v in inner]  # type: ignore[arg-type]
+        flops = (
+            v.op.flops(_spec(v), *map(_spec, v.inputs))
+            for v in inner
+            if v.op and not isinstance(v.op, Part | Saved)
+        )
         program = Program(
-            tuple(v._data for v in fixed), tuple(steps), tuple(slot[h] for h in heads)
+            constants=tuple(v._data for v in fixed),
+            steps=tuple(steps),
+            outputs=tuple(slot[h] for h in heads),
+            flops=sum(flops),
         )
         fresh = all(v._seen == _versions(v.inputs) for v in inner)
         return program, tuple(outside), fresh
@@ -96,6 +105,10 @@ def _made(heads: Iterable[Vertex], start: int) -> list[Vertex]:
             if v.birth > start:
                 stack.extend(v.inputs)
     return sorted(found, key=attrgetter("birth"))
+
+
+def _spec(v: Vertex) -> Any:
+    return tuple(map(Spec.of, v._data)) if isinstance(v._data, tuple) else Spec.of(v._data)
 
 
 def _applied(op: Op, inputs: tuple[Vertex, ...]) -> Any:
@@ -173,7 +186,7 @@ class Checkpoint(Op):
 
     def spec(self, *xs: Spec) -> Any:
         results = self.program.run([leaf(Op.vertex, np.ones(x.shape, x.dtype)) for x in xs])
-        return _one_or_all([Spec.of(v._data) for v in results])
+        return _one_or_all([_spec(v) for v in results])
 
     def reference(self, *xs: Any) -> Any:
         """The definitions of the steps, one after the other."""
@@ -185,13 +198,16 @@ class Checkpoint(Op):
     def label(self) -> str:
         return self.title
 
+    def flops(self, out: Any, *xs: Spec) -> int:
+        return self.program.flops
+
     @classmethod
     def sample(cls, draw: Draw) -> Any:
         shape = draw.shape()
         x, y = (leaf(Op.vertex, draw.normal(shape), True) for _ in range(2))
         start = leaf(Op.vertex, None).birth
         with enable_grad():
-            inner = ops.tanh(x * y) * 2.0
+            inner = ops.tanh(x * y)[...] * 2.0
             heads = [inner + x, ops.sum(inner, axis=())] if draw.boolean() else [inner * inner]
         program, inputs, _ = Program.of(heads, start)
         return cls(program), tuple(v._data for v in inputs)

@@ -24,6 +24,7 @@ EQUIVALENT = {
     "_log:6: 1.0 → 2.0": "its logarithm is not chosen",
     "CrossEntropy.vjp_logits:3: each[..., None] if self.reduction == 'none' else each"
     " → each[..., None]": "a scalar broadcasts like an array of one element",
+    "Checkpoint.jvp_xs:2: 0 → -1": "the list has one element",
     "Custom.jvp_xs:2: 0 → -1": "the list has one element",
     "Matmul.vjp_x:5: 0 → -1": ONE_LONG,
     "Matmul.vjp_y:5: 0 → -1": ONE_LONG,
@@ -46,6 +47,7 @@ EQUIVALENT = {
 _PITFALLS = "test:tests/test_pitfalls.py::"
 _ERRORS = "test:tests/test_errors.py::test_golden"
 _BINARY = "test:tests/test_ops_loss.py::TestBinary"
+_RULES = "test:tests/test_checkpoint.py::test_the_rules_of_one_operand"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
@@ -57,6 +59,8 @@ NOTICED_BY = {
     "BinaryCrossEntropy.forward": _BINARY,
     "_log": _BINARY,
     "_slope": _BINARY,
+    "Checkpoint.vjp_xs": _RULES,
+    "Checkpoint.jvp_xs": _RULES,
     "Custom.forward": _CUSTOM,
     "Custom.pulls": _CUSTOM,
     "Custom.pushes": _CUSTOM,

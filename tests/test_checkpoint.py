@@ -262,6 +262,25 @@ def test_leaves_that_it_makes_get_their_gradient():
     assert made[0].grad.item() == 5.0
 
 
+def test_the_rules_of_one_operand():
+    """The sweeps ask for all operands at once; who asks for one gets the same."""
+    op = gg.checkpoint(lambda x, y: (gg.tanh(x) * y, x * x))(leaf(X), leaf(Y))[0].inputs[0].op
+    out = np.tanh(X) * Y, X * X
+    g, t = (np.ones_like(X), Y), 2 * X
+    slope = 1 - np.tanh(X) ** 2
+    np.testing.assert_allclose(op.vjp_xs(g, out, 0, X, Y), slope * Y + 2 * X * Y)
+    np.testing.assert_allclose(op.vjp_xs(g, out, 1, X, Y), np.tanh(X))
+    for i, wanted in enumerate([(t * slope * Y, t * 2 * X), (t * np.tanh(X), 0 * X)]):
+        for part, other in zip(op.jvp_xs(t, out, i, X, Y), wanted, strict=True):
+            np.testing.assert_allclose(part, other)
+
+
+def test_flops_are_those_of_its_steps():
+    x = leaf(X)
+    plain = gg.Graph.of(mixed(x, Y)).flops()
+    assert gg.Graph.of(gg.checkpoint(mixed)(x, Y)).flops() == plain
+
+
 def test_modes():
     x = leaf(X)
     f = gg.checkpoint(lambda x: gg.tanh(x) * x)
