@@ -153,7 +153,7 @@ class Checkpoint(Op):
         starts, heads, order = self._again(args, wanted)
         seeds = list(zip(heads, cotangents, strict=True))
         grads = pull(order, seeds, _recorded(args), rows, stop=starts)
-        return [grads.get(s) if want else None for s, want in zip(starts, wanted, strict=True)]
+        return [grads.get(s) for s in starts]
 
     def pushes(
         self, tangents: Sequence[Any], out: Any, args: Sequence[Any], saved: Sequence[Any]
@@ -207,8 +207,8 @@ class Checkpoint(Op):
         x, y = (leaf(Op.vertex, draw.normal(shape), True) for _ in range(2))
         start = leaf(Op.vertex, None).birth
         with enable_grad():
-            inner = ops.tanh(x * y)[...] * 2.0
-            heads = [inner + x, ops.sum(inner, axis=())] if draw.boolean() else [inner * inner]
+            inner = ops.tanh(x * y) * 2.0
+            heads = [inner + x, ops.sum(inner)] if draw.boolean() else [(inner * inner)[...]]
         program, inputs, _ = Program.of(heads, start)
         return cls(program), tuple(v._data for v in inputs)
 

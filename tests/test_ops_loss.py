@@ -456,6 +456,24 @@ class TestCrossEntropy:
         with pytest.raises(gg.ShapeError, match=r"^cross_entropy: the batch is empty"):
             gg.cross_entropy(LOGITS[:0], LABELS[:0], **options)
 
+    @pytest.mark.parametrize(
+        ("labels", "text"),
+        [
+            ([0, 4], "label 4 at position 1 is outside 0 to 3"),
+            ([4, 9], "label 4 at position 0"),
+            ([0, -1], "label -1 at position 1"),
+            ([-2, -1], "label -2 at position 0"),
+            ([9, -1], "label 9 at position 0"),
+        ],
+    )
+    def test_labels_beyond_the_classes(self, labels, text):
+        with pytest.raises(gg.DomainError, match=text):
+            gg.cross_entropy(LOGITS[:2], labels)
+        with pytest.raises(gg.DomainError, match=text):
+            gg.cross_entropy(LOGITS[:2], np.array(labels), ignore_index=-100)
+        assert gg.cross_entropy(LOGITS[:2], [0, 3]) > 0
+        assert gg.cross_entropy(LOGITS[:0], np.zeros(0, int), reduction="sum") == 0
+
     def test_wrong_probabilities(self):
         with pytest.raises(gg.ShapeError, match="labels are 6×3 probabilities, but logits are 6×4"):
             gg.cross_entropy(LOGITS, SOFT[:, :3])

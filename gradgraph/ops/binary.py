@@ -40,9 +40,8 @@ class BinaryCrossEntropy(PairLoss):
     def forward(self, probability: Any, actual: Any) -> Any:
         dtype = floating(Spec.of(probability), Spec.of(actual))
         p, y = np.asarray(probability, dtype), np.asarray(actual, dtype)
-        outside = (p < 0) | (p > 1)
-        if outside.any():
-            at = tuple(int(i) for i in np.argwhere(outside)[0])
+        if p.size and (p.min() < 0 or p.max() > 1):
+            at = tuple(int(i) for i in np.argwhere((p < 0) | (p > 1))[0])
             raise DomainError(
                 self.name,
                 f"probability {p[at]:g} at position {at[0] if len(at) == 1 else at} is outside 0"

@@ -130,15 +130,16 @@ def _one_hot(labels: Any, classes: int) -> Any:
 def _check_labels(op: str, labels: Any, shape: Shape) -> None:
     """Raise if a label is no class."""
     classes = shape[-1]
+    if not labels.size or (labels.min() >= 0 and labels.max() < classes):
+        return
     wrong = (labels < 0) | (labels >= classes)
-    if wrong.any():
-        at = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise DomainError(
-            op,
-            f"label {labels[at]} at position {at[0] if len(at) == 1 else at} is outside 0 to"
-            f" {classes - 1} ({argument(op)} are {show(shape)}, so there are {classes} classes)",
-            "Count labels from 0, or give the last layer more outputs.",
-        )
+    at = tuple(int(i) for i in np.argwhere(wrong)[0])
+    raise DomainError(
+        op,
+        f"label {labels[at]} at position {at[0] if len(at) == 1 else at} is outside 0 to"
+        f" {classes - 1} ({argument(op)} are {show(shape)}, so there are {classes} classes)",
+        "Count labels from 0, or give the last layer more outputs.",
+    )
 
 
 def argument(op: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -75,7 +75,9 @@ class SquaredError(PairLoss):
 
     def forward(self, guess: Any, actual: Any) -> Any:
         dtype = floating(Spec.of(guess), Spec.of(actual))
-        return self._reduce(np.square(np.subtract(guess, actual, dtype=dtype)))
+        error = np.subtract(guess, actual, dtype=dtype)
+        error *= error
+        return self._reduce(error)
 
     def vjp_guess(self, g: Any, out: Any, guess: Any, actual: Any) -> Any:
         slope = 2 * (guess - actual)  # either may be a plain number
@@ -119,7 +121,7 @@ def check_reduction(op: str, reduction: Any) -> str:
 
 def check_batch(op: str, shape: Shape, reduction: str) -> None:
     """Raise if the mean is of no losses."""
-    if reduction == "mean" and not np.prod(shape):
+    if reduction == "mean" and 0 in shape:
         raise ShapeError(
             op,
             f"the batch is empty ({show(shape)}): its mean loss is undefined",
@@ -136,7 +138,7 @@ def check_shapes(op: str, names: Sequence[str], guess: Shape, actual: Shape) -> 
             f"{a} is {show(guess)} but {b} is {show(actual)}; a loss does not broadcast, because"
             " that pairs every guess with every truth",
             f"Use {b}.reshape{guess}."
-            if np.prod(guess) == np.prod(actual)
+            if prod(guess) == prod(actual)
             else "Compare arrays of one shape.",
         )
 
@@ -180,14 +182,17 @@ def paired(
     Integers take the dtype of the floats beside them: labels do not make a float32 loss float64.
     """
     check_reduction(op, reduction)
-    pair = [real(op, name, x) for name, x in zip(names, (guess, actual), strict=True)]
-    specs = [spec_of(x) for x in pair]
+    guess, actual = (real(op, name, x) for name, x in zip(names, (guess, actual), strict=True))
+    specs = [spec_of(x) for x in (guess, actual)]
     check_shapes(op, names, specs[0].shape, specs[1].shape)
     check_batch(op, specs[0].shape, reduction)
     floats = [s for s in specs if s.dtype.kind == "f"]
+    if len(floats) == 2:
+        return guess, actual
     dtype = floating(*(floats or specs))  # differences of unsigned integers would wrap around
     first, second = (
-        x if s.dtype.kind == "f" else cast(x, dtype) for x, s in zip(pair, specs, strict=True)
+        x if s.dtype.kind == "f" else cast(x, dtype)
+        for x, s in zip((guess, actual), specs, strict=True)
     )
     return first, second
 
