@@ -186,7 +186,7 @@ class TestBinary:
         assert_allclose(by_y, losses)
 
     def test_probabilities_are_from_0_to_1(self):
-        for p in ([[0.5, 0.2], [1.5, -1.0]], [[0.5, 0.2], [1.001, 0.1]]):
+        for p in ([[0.0, 1.0], [1.5, -1.0]], [[0.5, 0.2], [1.001, 0.1]]):
             with pytest.raises(gg.DomainError, match=r"probability 1\.\d+ at position \(1, 0\)"):
                 gg.binary_cross_entropy(np.array(p), np.zeros((2, 2)))
         with pytest.raises(gg.DomainError, match=r"probability -0\.001 at position 1 is outside"):
