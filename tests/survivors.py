@@ -24,6 +24,7 @@ EQUIVALENT = {
     "_log:6: 1.0 → 2.0": "its logarithm is not chosen",
     "CrossEntropy.vjp_logits:3: each[..., None] if self.reduction == 'none' else each"
     " → each[..., None]": "a scalar broadcasts like an array of one element",
+    "Checkpoint.pulls:6: 0 → -1 (again) (again) (again)": "all cotangents have as many rows",
     "Checkpoint.jvp_xs:2: 0 → -1": "the list has one element",
     "Custom.jvp_xs:2: 0 → -1": "the list has one element",
     "Matmul.vjp_x:5: 0 → -1": ONE_LONG,
@@ -60,6 +61,8 @@ NOTICED_BY = {
     "BinaryCrossEntropy.forward": _BINARY,
     "_log": _BINARY,
     "_slope": _BINARY,
+    "Checkpoint.pulls": "test:tests/test_checkpoint.py::test_jacobians_go_through_in_one_sweep",
+    "Checkpoint.pushes": _RULES,
     "Checkpoint.vjp_xs": _RULES,
     "Checkpoint.jvp_xs": _RULES,
     "Custom.forward": _CUSTOM,
