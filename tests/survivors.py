@@ -25,6 +25,7 @@ EQUIVALENT = {
     "CrossEntropy.vjp_logits:3: each[..., None] if self.reduction == 'none' else each"
     " → each[..., None]": "a scalar broadcasts like an array of one element",
     "Checkpoint.pulls:6: 0 → -1 (again) (again) (again)": "all cotangents have as many rows",
+    "_one_or_all:2: 0 → -1": "the list has one element",
     "Checkpoint.jvp_xs:2: 0 → -1": "the list has one element",
     "Custom.jvp_xs:2: 0 → -1": "the list has one element",
     "Matmul.vjp_x:5: 0 → -1": ONE_LONG,
