@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import ops
+from .checkpoint import checkpoint
 from .debug import debug
 from .errors import (
     DomainError,
@@ -58,6 +59,7 @@ __all__ = [
     "Tensor",
     "asarray",
     "capture",
+    "checkpoint",
     "cuboids",
     "debug",
     "draw",

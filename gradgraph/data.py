@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DomainError, MissingExtraError, ShapeError
-from .nn.init import Rng, generator
+from .ops.random import Rng, generator
 from .tensor import Array
 
 Pair = tuple[Array, Array]

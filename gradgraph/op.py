@@ -436,7 +436,8 @@ class Part(Op):
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         """A cotangent for a tuple: g in its place, None (zero) elsewhere."""
-        return tuple(g if i == self.index else None for i in range(len(x)))
+        count = len(x._data if isinstance(x, Vertex) else x)  # parts may differ in shape
+        return tuple(g if i == self.index else None for i in range(count))
 
     def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
         return t[self.index]

@@ -35,6 +35,10 @@ SORT = "gradgraph.ops.sort:"
 SCATTER = "gradgraph.kernels.scatter:"
 SOFTMAX = "gradgraph.ops.softmax:"
 LOSS = "gradgraph.ops.loss:"
+CLASSIFY = "gradgraph.ops.classify:"
+BINARY = "gradgraph.ops.binary:"
+SIMILARITY = "gradgraph.ops.similarity:"
+RANDOM = "gradgraph.ops.random:"
 CONV = "gradgraph.ops.conv:"
 POOL = "gradgraph.ops.pool:"
 UNFOLD = "gradgraph.ops.unfold:"
@@ -47,6 +51,7 @@ SWEEP = "gradgraph.sweep:"
 TENSOR = "gradgraph.tensor:"
 GRAPH = "gradgraph.graph:"
 TRANSFORM = "gradgraph.transform:"
+CHECKPOINT = "gradgraph.checkpoint:"
 
 CONVS = ("conv", "conv_input", "conv_filter")
 TEST = "test:tests/"
@@ -665,7 +670,7 @@ _SOFTMAX = (
 _LOSS = (
     Fault(
         "losses: the factor 1/n of the mean is missing",
-        LOSS + "_Loss._each",
+        LOSS + "Loss._each",
         'g * (1.0 / count) if self.reduction == "mean" else g',
         "g",
         ("squared_error", "cross_entropy"),
@@ -696,22 +701,100 @@ _LOSS = (
     ),
     Fault(
         "cross_entropy: the mean counts logits, not items",
-        LOSS + "CrossEntropy.vjp_logits",
+        CLASSIFY + "CrossEntropy.vjp_logits",
         "labels.size",
         "logits.size",
     ),
     Fault(
         "cross_entropy: softmax over the batch",
-        LOSS + "_surplus",
+        CLASSIFY + "_surplus",
         "softmax(logits) -",
         "softmax(logits, 0) -",
         ("cross_entropy",),
     ),
     Fault(
         "cross_entropy: the maximum is not subtracted",
-        LOSS + "CrossEntropy.forward",
+        CLASSIFY + "CrossEntropy.forward",
         "logits - np.max(logits, axis=-1, keepdims=True, initial=-np.inf)",
         "logits",
+    ),
+)
+
+_MORE_LOSSES = (
+    Fault(
+        "binary cross-entropy: the exponential of a logit overflows",
+        BINARY + "BinaryCrossEntropyWithLogits.forward",
+        "np.exp(-np.abs(x))",
+        "np.exp(-x)",
+    ),
+    Fault(
+        "binary cross-entropy: the truth is missing in the slope by the logit",
+        BINARY + "BinaryCrossEntropyWithLogits.vjp_logits",
+        "sigmoid(logits) - actual",
+        "sigmoid(logits)",
+    ),
+    Fault(
+        "binary cross-entropy: the factor 1 - p is missing in the slope",
+        BINARY + "_slope",
+        "maximum(p * (1 - p), least)",
+        "maximum(p, least)",
+        ("binary_cross_entropy",),
+    ),
+    Fault(
+        "classifiers: the gradient goes to the class counted from the end",
+        CLASSIFY + "_one_hot",
+        "np.arange(classes)",
+        "np.arange(classes)[::-1]",
+        ("chosen", "cross_entropy"),
+    ),
+    Fault(
+        "classifiers: the weighted mean divides by the number of items",
+        CLASSIFY + "_class_losses",
+        "total = sum(cast(each, wide))",
+        "total = sum(cast(equal(each, each), wide))",
+        (TEST + "test_ops_loss.py::TestCrossEntropy",),
+    ),
+    Fault(
+        "classifiers: smoothing takes the rest of the label from the label alone",
+        CLASSIFY + "_class_losses",
+        "(1 - smoothing) * losses",
+        "losses",
+        (TEST + "test_ops_loss.py::TestCrossEntropy",),
+    ),
+    Fault(
+        "huber: beyond δ the line goes on as high as the parabola",
+        LOSS + "huber_loss",
+        "(error - 0.5 * near)",
+        "(error - 0.5 * error)",
+        (TEST + "test_ops_loss.py::test_the_definition",),
+    ),
+    Fault(
+        "dropout: what is kept is divided by the rate",
+        RANDOM + "_dropped",
+        "1 / (1 - rate)",
+        "1 / rate",
+        (TEST + "test_ops_random.py::TestDropouts",),
+    ),
+    Fault(
+        "channel dropout: pixels of one channel are dropped apart",
+        RANDOM + "channel_dropout",
+        "*(1 for _ in shape[1:-1])",
+        "*shape[1:-1]",
+        (TEST + "test_ops_random.py::test_whole_channels_of_each_item",),
+    ),
+    Fault(
+        "checkpoint: only the second derivative is wrong, for other operands count as constants",
+        CHECKPOINT + "_stand_in",
+        "wanted or x.requires_grad",
+        "wanted",
+        ("checkpoint",),
+    ),
+    Fault(
+        "checkpoint: a leaf that the function makes gets no gradient",
+        CHECKPOINT + "Program.of",
+        "v.birth < start or (v.op is None and v.requires_grad)",
+        "v.birth < start",
+        (TEST + "test_checkpoint.py::test_leaves_that_it_makes_get_their_gradient",),
     ),
 )
 
@@ -1323,6 +1406,7 @@ FAULTS: tuple[Fault, ...] = (
     *_INDEX,
     *_SOFTMAX,
     *_LOSS,
+    *_MORE_LOSSES,
     *_CONV,
     *_POOL,
     *_WINDOWS,
@@ -1626,19 +1710,43 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "a label out of range counts from the end",
-        LOSS + "CrossEntropy.forward",
-        "if wrong.any():",
-        "if False:",
+        CLASSIFY + "_check_labels",
+        "if not labels.size or (labels.min() >= 0 and labels.max() < classes):",
+        "if True:",
         (TEST + "test_errors.py::test_golden",),
         "optax#1185",
     ),
     Fault(
         "the squared error of (4,) and (4, 1) broadcasts silently",
-        LOSS + "SquaredError.spec",
-        "if guess.shape != actual.shape:",
+        LOSS + "check_shapes",
+        "if guess != actual:",
         "if False:",
         (TEST + "test_errors.py::test_golden",),
         "jax",
+    ),
+    Fault(
+        "the mean of items that are all ignored is NaN",
+        CLASSIFY + "_class_losses",
+        "where(equal(total, 0), 1.0, total)",
+        "total",
+        (TEST + "test_ops_loss.py::TestCrossEntropy",),
+        "pytorch#75181",
+    ),
+    Fault(
+        "the gradient of the divergence from a probability of 0 is NaN",
+        LOSS + "kl_div",
+        "truth = where(zero, 1.0, actual)",
+        "truth = actual",
+        (TEST + "test_ops_loss.py::TestKlDivergence",),
+        "pytorch#89558",
+    ),
+    Fault(
+        "the gradient of the cosine with a vector of zeros is NaN",
+        SIMILARITY + "cosine_similarity",
+        "sqrt(where(z, 1.0, s))",
+        "sqrt(s)",
+        (TEST + "test_ops_loss.py::TestCosineSimilarity",),
+        "optax#946",
     ),
     Fault(
         "the mode of a generator leaks into its consumer",

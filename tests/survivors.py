@@ -16,8 +16,18 @@ ALL_ZERO = "both are zero everywhere, and the sweep rounds a cotangent to its ar
 
 EQUIVALENT = {
     "CrossEntropy.forward:14: 0 → -1": ONE_LONG,
+    "CrossEntropy.forward:5: 0 → -1": ONE_LONG,
+    "Chosen.forward:3: 0 → -1": ONE_LONG,
+    "BinaryCrossEntropy.forward:2: floating(Spec.of(probability), Spec.of(actual))"
+    " → floating(Spec.of(actual), Spec.of(probability))": SYMMETRIC,
+    "BinaryCrossEntropyWithLogits.forward:2: floating(Spec.of(logits), Spec.of(actual))"
+    " → floating(Spec.of(actual), Spec.of(logits))": SYMMETRIC,
+    "_log:6: 1.0 → 2.0": "its logarithm is not chosen",
     "CrossEntropy.vjp_logits:3: each[..., None] if self.reduction == 'none' else each"
     " → each[..., None]": "a scalar broadcasts like an array of one element",
+    "Checkpoint.pulls:6: 0 → -1 (again) (again) (again)": "all cotangents have as many rows",
+    "_one_or_all:2: 0 → -1": "the list has one element",
+    "Checkpoint.jvp_xs:2: 0 → -1": "the list has one element",
     "Custom.jvp_xs:2: 0 → -1": "the list has one element",
     "Matmul.vjp_x:5: 0 → -1": ONE_LONG,
     "Matmul.vjp_y:5: 0 → -1": ONE_LONG,
@@ -80,6 +90,9 @@ _PITFALLS = "test:tests/test_pitfalls.py::"
 _MATH = "test:tests/test_ops_math.py::"
 _ERRORS = "test:tests/test_errors.py::test_golden"
 _SHAPES = "test:tests/test_ops_shape.py::"
+_LABELS = "test:tests/test_ops_loss.py::TestCrossEntropy::test_labels_beyond_the_classes"
+_BINARY = "test:tests/test_ops_loss.py::TestBinary"
+_RULES = "test:tests/test_checkpoint.py::test_the_rules_of_one_operand"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
@@ -88,6 +101,14 @@ NOTICED_BY = {
     "WindowMean.forward": _PITFALLS + "test_16_half_precision_is_summed_in_single",
     "_binomial": _PITFALLS + "test_16_blurring_weighs_like_binomial_coefficients",
     "CrossEntropy.forward": _ERRORS,
+    "_check_labels": _LABELS,
+    "BinaryCrossEntropy.forward": _BINARY,
+    "_log": _BINARY,
+    "_slope": _BINARY,
+    "Checkpoint.pulls": "test:tests/test_checkpoint.py::test_jacobians_go_through_in_one_sweep",
+    "Checkpoint.pushes": _RULES,
+    "Checkpoint.vjp_xs": _RULES,
+    "Checkpoint.jvp_xs": _RULES,
     "Custom.forward": _CUSTOM,
     "Custom.pulls": _CUSTOM,
     "Custom.pushes": _CUSTOM,

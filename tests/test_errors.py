@@ -178,7 +178,7 @@ GOLDEN = [
     (
         gg.ShapeError,
         lambda: gg.mse_loss(tensor(4), ones((4, 1))),
-        "squared_error (net.conv2): guess is (4,) but actual is 4×1; a loss does not broadcast,"
+        "mse_loss (net.conv2): guess is (4,) but actual is 4×1; a loss does not broadcast,"
         " because that pairs every guess with every truth. Use actual.reshape(4,).",
     ),
     (
@@ -245,6 +245,35 @@ GOLDEN = [
         lambda: gg.concatenate([tensor(2, 3), ones((3, 3))], axis=1),
         "concatenate (net.conv2): the parts are 2×3, 3×3; besides axis -1 all axes must agree, and"
         " axis -2 does not. Reshape the parts, or concatenate along another axis.",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.huber_loss(tensor(4, 1), ones(4)),
+        "huber_loss (net.conv2): guess is 4×1 but actual is (4,); a loss does not broadcast,"
+        " because that pairs every guess with every truth. Use actual.reshape(4, 1).",
+    ),
+    (
+        gg.DomainError,
+        lambda: gg.binary_cross_entropy(3 * tensor(2), ones(2)),
+        "binary_cross_entropy (net.conv2): probability 3 at position 0 is outside 0 to 1. Apply"
+        " sigmoid, or use binary_cross_entropy_with_logits.",
+    ),
+    (
+        gg.DomainError,
+        lambda: gg.hinge_loss(tensor(2), np.array([1, 0])),
+        "hinge_loss (net.conv2): actual holds 0 (it is (2,)), neither -1 nor 1. Turn 0 and 1 into"
+        " -1 and 1: 2 * actual - 1.",
+    ),
+    (
+        gg.DTypeError,
+        lambda: gg.dropout(tensor(2), 0.5, rng=None),
+        "dropout (net.conv2): rng is None, neither a numpy Generator nor a seed ≥ 0. Pass rng=0,"
+        " or one rng = np.random.default_rng(0) to all.",
+    ),
+    (
+        gg.DomainError,
+        lambda: gg.dropout(tensor(2), 50, rng=0),
+        "dropout (net.conv2): rate is 50. Use a number from 0 to 1.",
     ),
     (
         gg.DTypeError,

@@ -20,7 +20,7 @@ FLOORS = {
     1: ["kernels"],
     2: ["node", "contract", "op", "graph", "scalar", "render", "debug"],
     3: ["ops"],
-    4: ["sweep", "transform", "tensor", "scalars", "locate", "trace", "vmap"],
+    4: ["sweep", "transform", "tensor", "scalars", "locate", "trace", "vmap", "checkpoint"],
     5: ["compile"],
     6: ["nn", "optim", "data", "io", "testing"],
     7: ["cli", "__main__", "viz"],

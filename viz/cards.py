@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from gradgraph.ops.loss import CrossEntropy
+from gradgraph.ops.classify import CrossEntropy
 from gradgraph.spec import brief
 
 from . import story, theme

@@ -7,35 +7,13 @@ Filters are (*kernel, C_in / groups, C_out), dense weights (in, out). With n inp
 from __future__ import annotations
 
 from math import prod, sqrt
-from typing import Any
 
 import numpy as np
 
-from ..errors import DomainError, DTypeError, ShapeError
+from ..errors import DomainError, ShapeError
+from ..ops.random import Rng, generator
 from ..spec import Shape, show
 from ..tensor import Array
-
-Rng = np.random.Generator | int
-
-
-def generator(rng: Any, op: str = "rng") -> np.random.Generator:
-    """The generator itself, or a new one from an int seed.
-
-    Raises:
-        DTypeError: if rng is neither; randomness is never hidden in a global state.
-
-    >>> generator(0).integers(10, size=3)
-    array([8, 6, 5])
-    """
-    if isinstance(rng, np.random.Generator):
-        return rng
-    if isinstance(rng, int | np.integer) and not isinstance(rng, bool) and rng >= 0:
-        return np.random.default_rng(int(rng))
-    raise DTypeError(
-        op,
-        f"rng is {rng!r}, neither a numpy Generator nor a seed ≥ 0",
-        "Pass rng=0, or one rng = np.random.default_rng(0) to all.",
-    )
 
 
 def fans(shape: Shape, groups: int = 1) -> tuple[int, int]:

@@ -11,8 +11,9 @@ import numpy as np
 from .. import ops
 from ..errors import DomainError, DTypeError
 from ..ops.geometry import padding_pairs, per_axis
+from ..ops.random import Rng
 from ..spec import brief
-from .init import Rng, kaiming_normal
+from .init import kaiming_normal
 from .module import Module, parameter
 
 Ints = int | tuple[int, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
-from .init import Rng, generator
+from ..ops.random import Rng, generator
 from .layers import Conv, Linear, MaxPool, ReLU, Sequential
 from .module import Module
 

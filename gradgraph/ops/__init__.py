@@ -7,7 +7,9 @@ from .activation import *
 from .arrange import *
 from .attention import *
 from .average import *
+from .binary import *
 from .cholesky import *
+from .classify import *
 from .clip import *
 from .comparison import *
 from .conv import *
@@ -26,11 +28,13 @@ from .linalg import *
 from .loss import *
 from .pad import *
 from .pool import *
+from .random import *
 from .reduce import *
 from .resize import *
 from .rounding import *
 from .select import *
 from .shape import *
+from .similarity import *
 from .softmax import *
 from .softplus import *
 from .sort import *

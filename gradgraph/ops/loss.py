@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -9,18 +11,19 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
+from ..node import Vertex
 from ..op import Op
-from ..spec import Spec, floating, show
-from .elementwise import cast, equal
+from ..spec import Shape, Spec, floating, show
+from .elementwise import absolute, cast, equal, greater, mask, negate, where
+from .exponential import log
 from .reduce import mean, sum
-from .softmax import softmax
 
-__all__ = ["cross_entropy", "mse_loss", "squared_loss"]
+__all__ = ["huber_loss", "kl_div", "l1_loss", "mse_loss", "smooth_l1_loss", "squared_loss"]
 
 REDUCTIONS = ("mean", "sum", "none")
 
 
-class _Loss(Op, abstract=True):
+class Loss(Op, abstract=True):
     """Losses per item, and their mean, sum, or none of both."""
 
     reduction: str = "mean"
@@ -28,9 +31,7 @@ class _Loss(Op, abstract=True):
     style = "loss"
 
     def _reduce(self, losses: Any) -> Any:
-        if self.reduction == "none":
-            return losses
-        return (mean if self.reduction == "mean" else sum)(losses)
+        return reduced(losses, self.reduction)
 
     def _each(self, g: Any, count: int) -> Any:
         """Cotangent of each item's loss."""
@@ -41,28 +42,42 @@ class _Loss(Op, abstract=True):
         if self.reduction == "none":
             return out
         total = scalar.total(out.ravel())
-        reduced = scalar.empty(())
-        reduced[()] = total * (1.0 / out.size) if self.reduction == "mean" else total
-        return reduced
+        result = scalar.empty(())
+        result[()] = total * (1.0 / out.size) if self.reduction == "mean" else total
+        return result
 
-    def _spec(self, shape: tuple[int, ...], dtype: Any) -> Spec:
-        if self.reduction == "none":
-            return Spec(shape, dtype)
-        if self.reduction == "mean" and not np.prod(shape):
-            raise ShapeError(
-                self.name,
-                f"the batch is empty ({show(shape)}): its mean loss is undefined",
-                'Use reduction="sum", or skip empty batches.',
-            )
-        return Spec((), dtype)
+    def _spec(self, shape: Shape, dtype: Any) -> Spec:
+        check_batch(self.name, shape, self.reduction)
+        return Spec(shape if self.reduction == "none" else (), dtype)
 
 
-class SquaredError(_Loss):
+class PairLoss(Loss, abstract=True):
+    """A loss of guesses and truths of one shape, element by element."""
+
+    def spec(self, guess: Spec, actual: Spec) -> Spec:
+        check_shapes(self.name, self.args, guess.shape, actual.shape)
+        return self._spec(guess.shape, floating(guess, actual))
+
+    def one(self, guess: Any, actual: Any) -> Any:
+        """The definition of the loss of one element."""
+        raise NotImplementedError
+
+    def reference(self, guess: Any, actual: Any) -> Any:
+        guess, actual = (np.asarray(a, dtype=object) for a in (guess, actual))
+        out = scalar.empty(guess.shape)
+        for at in np.ndindex(out.shape):
+            out[at] = self.one(guess[at], actual[at])
+        return self._reduced(out)
+
+
+class SquaredError(PairLoss):
     """(guess - actual)² for each element."""
 
     def forward(self, guess: Any, actual: Any) -> Any:
         dtype = floating(Spec.of(guess), Spec.of(actual))
-        return self._reduce(np.square(np.subtract(guess, actual, dtype=dtype)))
+        error = np.subtract(guess, actual, dtype=dtype)
+        error *= error
+        return self._reduce(error)
 
     def vjp_guess(self, g: Any, out: Any, guess: Any, actual: Any) -> Any:
         slope = 2 * (guess - actual)  # either may be a plain number
@@ -78,24 +93,8 @@ class SquaredError(_Loss):
     def jvp_actual(self, t: Any, out: Any, guess: Any, actual: Any) -> Any:
         return self._reduce(t * (2 * (actual - guess)))
 
-    def spec(self, guess: Spec, actual: Spec) -> Spec:
-        if guess.shape != actual.shape:
-            raise ShapeError(
-                self.name,
-                f"guess is {show(guess.shape)} but actual is {show(actual.shape)}; a loss does"
-                " not broadcast, because that pairs every guess with every truth",
-                f"Use actual.reshape{guess.shape}."
-                if guess.size == actual.size
-                else "Compare arrays of one shape.",
-            )
-        return self._spec(guess.shape, floating(guess, actual))
-
-    def reference(self, guess: Any, actual: Any) -> Any:
-        guess, actual = (np.asarray(a, dtype=object) for a in (guess, actual))
-        out = scalar.empty(guess.shape)
-        for at in np.ndindex(out.shape):
-            out[at] = (guess[at] - actual[at]) * (guess[at] - actual[at])
-        return self._reduced(out)
+    def one(self, guess: Any, actual: Any) -> Any:
+        return (guess - actual) * (guess - actual)
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
@@ -106,102 +105,116 @@ class SquaredError(_Loss):
         return 3 * guess.size
 
 
-class CrossEntropy(_Loss):
-    """-ln softmax(logits)[label] for each item; the class axis is the last."""
-
-    constant = ("labels",)
-
-    def forward(self, logits: Any, labels: Any) -> Any:
-        logits = logits.astype(floating(Spec.of(logits)), copy=False)
-        classes = logits.shape[-1]
-        wrong = (labels < 0) | (labels >= classes)
-        if wrong.any():
-            at = tuple(int(i) for i in np.argwhere(wrong)[0])
-            raise DomainError(
-                self.name,
-                f"label {labels[at]} at position {at[0] if len(at) == 1 else at} is outside 0 to"
-                f" {classes - 1} (logits are {show(logits.shape)}, so there are {classes} classes)",
-                "Count labels from 0, or give the last layer more outputs.",
-            )
-        shifted = logits - np.max(logits, axis=-1, keepdims=True, initial=-np.inf)
-        chosen = np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
-        return self._reduce(np.log(np.sum(np.exp(shifted), axis=-1)) - chosen)
-
-    def vjp_logits(self, g: Any, out: Any, logits: Any, labels: Any) -> Any:
-        each = self._each(g, labels.size)
-        each = each[..., None] if self.reduction == "none" else each
-        return each * _surplus(logits, labels)
-
-    def jvp_logits(self, t: Any, out: Any, logits: Any, labels: Any) -> Any:
-        return self._reduce(sum(t * _surplus(logits, labels), axis=-1))
-
-    def spec(self, logits: Spec, labels: Spec) -> Spec:
-        if labels.dtype.kind not in "iu":
-            raise DTypeError(
-                self.name,
-                f"labels are {labels.dtype}, not integers",
-                "Pass class numbers: labels.astype(int).",
-            )
-        if not logits.ndim or logits.shape[:-1] != labels.shape:
-            one_hot = logits.shape == labels.shape
-            raise ShapeError(
-                self.name,
-                f"logits are {show(logits.shape)}, so labels must be {show(logits.shape[:-1])}"
-                f" (one class number per item), but they are {show(labels.shape)}",
-                "Turn one-hot rows into numbers: labels.argmax(-1)."
-                if one_hot
-                else "The last axis of logits is the class axis.",
-            )
-        if not logits.shape[-1]:
-            raise ShapeError(self.name, f"logits are {logits}: no classes", "Add outputs.")
-        return self._spec(labels.shape, floating(logits))
-
-    def reference(self, logits: Any, labels: Any) -> Any:
-        logits = np.asarray(logits, dtype=object)
-        out = scalar.empty(logits.shape[:-1])
-        for at in np.ndindex(out.shape):
-            total = scalar.total(scalar.exp(v) for v in logits[at])
-            out[at] = scalar.log(total) - logits[at][labels[at]]
-        return self._reduced(out)
-
-    @classmethod
-    def sample(cls, draw: Draw) -> Any:
-        lead = draw.choice([(2,), (3, 2), (), (1,)])
-        classes = draw.integer(1, 4)
-        labels = draw.rng.integers(0, classes, size=lead)
-        return cls(draw.choice(REDUCTIONS)), (draw.logits((*lead, classes)), np.asarray(labels))
-
-    def flops(self, out: Spec, logits: Spec, labels: Spec) -> int:  # type: ignore[override]
-        return 5 * logits.size
+def reduced(losses: Any, reduction: str) -> Any:
+    """The mean or the sum of the losses, or the losses themselves."""
+    if reduction == "none":
+        return losses
+    return (mean if reduction == "mean" else sum)(losses)
 
 
-def _surplus(logits: Any, labels: Any) -> Any:
-    """softmax(logits) minus one-hot labels: the slope of each item's loss."""
-    one_hot = equal(labels[..., None], np.arange(logits.shape[-1]))
-    return softmax(logits) - cast(one_hot, logits.dtype)
-
-
-def _reduction(op: str, reduction: str) -> str:
+def check_reduction(op: str, reduction: Any) -> str:
+    """The reduction, if there is such a one."""
     if reduction not in REDUCTIONS:
         raise DomainError(op, f"reduction {reduction!r} is unknown", f"Use one of {REDUCTIONS}.")
-    return reduction
+    return str(reduction)
+
+
+def check_batch(op: str, shape: Shape, reduction: str) -> None:
+    """Raise if the mean is of no losses."""
+    if reduction == "mean" and 0 in shape:
+        raise ShapeError(
+            op,
+            f"the batch is empty ({show(shape)}): its mean loss is undefined",
+            'Use reduction="sum", or skip empty batches.',
+        )
+
+
+def check_shapes(op: str, names: Sequence[str], guess: Shape, actual: Shape) -> None:
+    """Raise if guesses and truths differ in shape."""
+    if guess != actual:
+        a, b = names
+        raise ShapeError(
+            op,
+            f"{a} is {show(guess)} but {b} is {show(actual)}; a loss does not broadcast, because"
+            " that pairs every guess with every truth",
+            f"Use {b}.reshape{guess}."
+            if prod(guess) == prod(actual)
+            else "Compare arrays of one shape.",
+        )
+
+
+def check_number(op: str, name: str, value: Any, low: float, high: float = inf) -> float:
+    """A static parameter, if it is a number from low to high."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        shown = repr(value) if isinstance(value, bool | str | None) else type(value).__name__
+        raise DTypeError(op, f"{name} is {shown}, not a number", f"Pass {name}=0.5, say.")
+    if not low <= value <= high:
+        wanted = f"from {low:g} to {high:g}" if high < inf else f"of at least {low:g}"
+        raise DomainError(op, f"{name} is {value!r}", f"Use a number {wanted}.")
+    return float(value)
+
+
+def spec_of(x: Any) -> Spec:
+    """Shape and dtype of a tensor, an array or a number."""
+    return Spec.of(x._data if isinstance(x, Vertex) else x)
+
+
+def real(op: str, name: str, x: Any) -> Any:
+    """An operand as a tensor, an array or a Python number, if it holds real numbers."""
+    if not isinstance(x, Vertex | np.ndarray | int | float):
+        try:
+            x = np.asarray(x)
+        except ValueError:
+            x = np.empty(0, object)  # ragged lists
+    dtype = spec_of(x).dtype
+    if dtype.kind not in "biuf":
+        raise DTypeError(
+            op, f"{name} is of dtype {dtype}, not real numbers", "Pass a tensor or array of floats."
+        )
+    return x
+
+
+def paired(
+    op: str, guess: Any, actual: Any, reduction: str, names: Sequence[str] = ("guess", "actual")
+) -> tuple[Any, Any]:
+    """Guesses and truths as floats, once their shapes and the reduction have been checked.
+
+    Integers take the dtype of the floats beside them: labels do not make a float32 loss float64.
+    """
+    check_reduction(op, reduction)
+    guess, actual = (real(op, name, x) for name, x in zip(names, (guess, actual), strict=True))
+    specs = [spec_of(x) for x in (guess, actual)]
+    check_shapes(op, names, specs[0].shape, specs[1].shape)
+    check_batch(op, specs[0].shape, reduction)
+    floats = [s for s in specs if s.dtype.kind == "f"]
+    if len(floats) == 2:
+        return guess, actual
+    dtype = floating(*(floats or specs))  # differences of unsigned integers would wrap around
+    first, second = (
+        x if s.dtype.kind == "f" else cast(x, dtype)
+        for x, s in zip((guess, actual), specs, strict=True)
+    )
+    return first, second
 
 
 def mse_loss(guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
     """Mean squared error, mean (guess - actual)².
 
     Args:
-        guess, actual: tensors or arrays of exactly one shape (a loss does not broadcast).
+        guess, actual: tensors or arrays of exactly one shape (a loss does not broadcast);
+            integers become floats of the other's dtype.
         reduction: "mean" over all elements, "sum", or "none".
 
     Raises:
         ShapeError: if the shapes differ, or the mean is of nothing.
+        DTypeError: if an argument is not made of real numbers.
         DomainError: if the reduction is unknown.
 
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     array(2.)
     """
-    return SquaredError.of(_reduction("mse_loss", reduction))(guess, actual)
+    guess, actual = paired("mse_loss", guess, actual, reduction)
+    return SquaredError.of(reduction)(guess, actual)
 
 
 def squared_loss(guess: Any, actual: Any, *, reduction: str = "sum") -> Any:
@@ -212,24 +225,99 @@ def squared_loss(guess: Any, actual: Any, *, reduction: str = "sum") -> Any:
     >>> squared_loss(np.array(3.0), np.array(1.0))
     array(4.)
     """
-    return SquaredError.of(_reduction("squared_loss", reduction))(guess, actual)
+    guess, actual = paired("squared_loss", guess, actual, reduction)
+    return SquaredError.of(reduction)(guess, actual)
 
 
-def cross_entropy(logits: Any, labels: Any, *, reduction: str = "mean") -> Any:
-    """-ln softmax(logits)[label], the loss of a classifier.
+def l1_loss(guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
+    """Mean absolute error, mean |guess - actual|; its slope is 0 where both agree.
+
+    Arguments and errors as for `mse_loss`.
+
+    >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 5.0]))
+    array(1.5)
+    """
+    guess, actual = paired("l1_loss", guess, actual, reduction)
+    return reduced(absolute(guess - actual), reduction)
+
+
+def huber_loss(guess: Any, actual: Any, *, delta: float = 1.0, reduction: str = "mean") -> Any:
+    """Squares for small errors, a straight line for large ones, which so weigh less.
+
+    With e = guess - actual it is e²/2 where |e| ≤ δ, and δ·(|e| - δ/2) beyond; that is q·(e - q/2)
+    with q = e cut off at ±δ, and q is its slope.
+
+    Source: Huber, Robust estimation of a location parameter (1964).
 
     Args:
-        logits: (…, classes) scores, before softmax.
-        labels: (…) class numbers from 0; integers.
-        reduction: "mean" over all items, "sum", or "none" (one loss per item).
+        guess, actual, reduction: as for `mse_loss`.
+        delta: where the line begins; positive.
 
     Raises:
-        DomainError: if a label is out of range or the reduction is unknown.
-        DTypeError: if labels are not integers.
-        ShapeError: if labels are not shaped like logits without the class axis.
+        DomainError: if delta is not positive.
+        Also those of `mse_loss`.
 
-    >>> cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).round(4)
+    >>> huber_loss(np.array([0.5, 3.0]), np.zeros(2), reduction="none")
+    array([0.125, 2.5  ])
+    """
+    guess, actual = paired("huber_loss", guess, actual, reduction)
+    if check_number("huber_loss", "delta", delta, 0.0) == 0:
+        raise DomainError("huber_loss", "delta is 0: no loss at all", "Use l1_loss for its limit.")
+    error = guess - actual
+    near = _cut(error, float(delta))
+    return reduced(near * (error - 0.5 * near), reduction)
+
+
+def smooth_l1_loss(guess: Any, actual: Any, *, beta: float = 1.0, reduction: str = "mean") -> Any:
+    """Huber's loss by β: e²/(2β) where |e| ≤ β, |e| - β/2 beyond; for β = 0 it is `l1_loss`.
+
+    Source: Girshick, Fast R-CNN (2015).
+
+    Args:
+        guess, actual, reduction: as for `mse_loss`.
+        beta: where the line of slope 1 begins; not negative.
+
+    Raises:
+        DomainError: if beta is negative.
+        Also those of `mse_loss`.
+
+    >>> smooth_l1_loss(np.array([0.5, 3.0]), np.zeros(2), beta=0.5, reduction="none")
+    array([0.25, 2.75])
+    """
+    guess, actual = paired("smooth_l1_loss", guess, actual, reduction)
+    error = guess - actual
+    if check_number("smooth_l1_loss", "beta", beta, 0.0) == 0:
+        return reduced(absolute(error), reduction)
+    near = _cut(error, float(beta))
+    return reduced(near / float(beta) * (error - 0.5 * near), reduction)
+
+
+def _cut(x: Any, bound: float) -> Any:
+    """x cut off at ±bound; NaN stays NaN."""
+    return where(greater(x, bound), bound, where(greater(-bound, x), -bound, x))
+
+
+def kl_div(log_guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
+    """Kullback-Leibler divergence, element by element: actual · (ln actual - log_guess).
+
+    A term whose truth is 0 is 0, as is its slope by the truth (the limit is -∞). The divergence of
+    two distributions is the sum over their elements: use `reduction="sum"`, or "none" and `.sum`
+    over the axis of the classes; the mean is over all elements.
+
+    Args:
+        log_guess: logarithms of probabilities, as from `log_softmax`.
+        actual: probabilities, of the same shape; a negative one gives NaN.
+        reduction: "mean" over all elements, "sum", or "none".
+
+    Raises:
+        As `mse_loss`.
+
+    >>> half = np.log([0.5, 0.5])
+    >>> kl_div(half, np.array([1.0, 0.0]), reduction="sum").round(4)
     np.float64(0.6931)
     """
-    logits, labels = (a if hasattr(a, "ndim") else np.asarray(a) for a in (logits, labels))
-    return CrossEntropy.of(_reduction("cross_entropy", reduction))(logits, labels)
+    log_guess, actual = paired("kl_div", log_guess, actual, reduction, ("log_guess", "actual"))
+    zero = equal(actual, 0)
+    truth = where(zero, 1.0, actual)
+    terms = truth * (log(truth) - where(zero, 0.0, log_guess))  # no 0 · ∞ on either way
+    return reduced(mask(terms, negate(zero)), reduction)

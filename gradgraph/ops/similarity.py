@@ -1,0 +1,57 @@
+"""How alike two vectors are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..spec import Shape, axes_of, broadcast
+from .elementwise import both, equal, mask, maximum, negate, where
+from .exponential import sqrt
+from .loss import check_number, real, spec_of
+from .reduce import sum
+from .shape import broadcast_to
+
+__all__ = ["cosine_similarity"]
+
+
+def cosine_similarity(x: Any, y: Any, *, axis: int = -1, eps: float = 1e-8) -> Any:
+    """x·y / (‖x‖ ‖y‖) along an axis: 1 for vectors of one direction, -1 for opposite ones.
+
+    A vector of zeros has no direction: its similarity is 0, and so are its gradients there.
+
+    Args:
+        x, y: tensors or arrays whose shapes broadcast; `x[:, None], y` compares all pairs of rows.
+        axis: the axis of the vectors, of the broadcast shape; it is folded away.
+        eps: what a norm is taken for at least.
+
+    Raises:
+        ShapeError: if the shapes do not broadcast, or the axis is out of range.
+        DTypeError: if an argument is not made of real numbers.
+        DomainError: if eps is negative.
+
+    >>> cosine_similarity(np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([2.0, 0.0])).round(4)
+    array([0.7071, 0.    ])
+    """
+    op = "cosine_similarity"
+    least = check_number(op, "eps", eps, 0.0)
+    x, y = real(op, "x", x), real(op, "y", y)
+    shape = broadcast(op, x=spec_of(x), y=spec_of(y))
+    axes = axes_of(op, axis, len(shape))
+    if axis is None or len(axes) != 1:
+        raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=-1.")
+    x, y = _vectors(x, axes[0], shape), _vectors(y, axes[0], shape)
+    squares = [sum(v * v, axis=axes) for v in (x, y)]
+    zero = [equal(s, 0) for s in squares]
+    norms = [maximum(sqrt(where(z, 1.0, s)), least) for z, s in zip(zero, squares, strict=True)]
+    alike = sum(x * y, axis=axes) / (norms[0] * norms[1])
+    return mask(alike, both(*map(negate, zero)))
+
+
+def _vectors(x: Any, axis: int, shape: Shape) -> Any:
+    """x with all the elements of its vectors, as floats: repeated if one stands for all."""
+    x = x * 1.0 if spec_of(x).dtype.kind != "f" else x
+    own = np.shape(x)
+    return x if own[axis:][:1] == (shape[axis],) else broadcast_to(x, shape)
