@@ -11,7 +11,6 @@ TIMES_ZERO = "what it changes is multiplied by zero"
 SYMMETRIC = "the operation is symmetric"
 NO_SUCH_DTYPE = "floats have 2, 4 or 8 bytes, and float32 as float32 is itself"
 
-FIRST_BOUND = "a number and its lower bound may be exchanged: the greater of both is taken"
 ALL_ZERO = "both are zero everywhere, and the sweep rounds a cotangent to its argument's dtype"
 
 EQUIVALENT = {
@@ -31,14 +30,12 @@ EQUIVALENT = {
     "Max._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
     " every cotangent to its argument's dtype; a count is exact in both",
     "Max._winners:4: 2 → 3": NO_SUCH_DTYPE,
-    "Gated.forward:3: np.clip(x, -self.reach, np.inf) → np.clip(-self.reach, x, np.inf)": FIRST_BOUND,
     "Hypot.vjp_x:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
     "Hypot.vjp_y:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
-    "LeakyRelu.forward:2: np.maximum(x, 0) → np.maximum(0, x)": SYMMETRIC,
-    "LeakyRelu.forward:2: np.minimum(x, 0) → np.minimum(0, x)": SYMMETRIC,
     "Power.vjp_x:3: 1.0 → 2.0": TIMES_ZERO,
     "Power.vjp_y:3: 1.0 → 2.0": TIMES_ZERO,
-    "Softsign.forward:4: np.clip(x, -largest, largest) → np.clip(-largest, x, largest)": FIRST_BOUND,
+    "Softsign.forward:4: np.clip(x, -largest, largest) → np.clip(-largest, x, largest)": "a number"
+    " and its lower bound may be exchanged: the greater of both is taken",
     "Step.vjp_x:2: mask(g, False) → mask(False, g)": ALL_ZERO,
     "_slant:5: 1 → 2": "a may be any number: only a² / ((1 + x²) a²) and its root are used",
     "_slant:5: 1 → 2 (again)": "a may be any number, as above",
