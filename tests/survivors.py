@@ -32,6 +32,7 @@ EQUIVALENT = {
     "Max._winners:4: 2 → 3": NO_SUCH_DTYPE,
     "Hypot.vjp_x:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
     "Hypot.vjp_y:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
+    "Logaddexp.forward:3: np.logaddexp(x, y) → np.logaddexp(y, x)": SYMMETRIC,
     "Power.vjp_x:3: 1.0 → 2.0": TIMES_ZERO,
     "Power.vjp_y:3: 1.0 → 2.0": TIMES_ZERO,
     "Softsign.forward:4: np.clip(x, -largest, largest) → np.clip(-largest, x, largest)": "a number"
