@@ -475,6 +475,10 @@ class TestActivations:
     def test_slopes_at_kinks(self, f, x, slope):
         assert_allclose(slopes(f, [x]), [slope], rtol=1e-15)
 
+    def test_the_second_derivative_of_elu_is_that_of_the_negative_side_too(self):
+        second = gg.grad(lambda x: gg.grad(lambda x: gg.elu(x, 0.5).sum())(x).sum())
+        assert_allclose(second(np.array([-1.0, 0.0, 1.0])), [0.5 / math.e, 0.5, 0.0])
+
     def test_prelu_learns_one_slope_a_channel(self):
         x, slope = np.array([[-2.0, -3.0], [1.0, -1.0]]), np.array([0.1, 0.5])
         assert_allclose(gg.prelu(x, slope), [[-0.2, -1.5], [1.0, -0.5]])

@@ -128,8 +128,8 @@ class Elu(Unary):
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         above = greater(x, 0)
-        decay = self.alpha * np.exp(clip(x, high=0))
-        return mask(g, above) + mask(g * decay, negate(above))
+        below = negate(above)  # NaN is on this side, and stays NaN
+        return mask(g, above) + mask(g * (self.alpha * np.exp(mask(x, below))), below)
 
     def scalar(self, x: Any) -> Any:
         return x if scalar.value(x) > 0 else self.alpha * (scalar.exp(x) - 1.0)

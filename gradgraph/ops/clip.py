@@ -35,10 +35,7 @@ class Clip(Elementwise):
     )
 
     def forward(self, x: Any, *bounds: Any) -> Any:
-        low, high = self._pair(bounds)
-        if low is None:
-            return np.minimum(x, high)  # faster than np.clip
-        return np.maximum(x, low) if high is None else np.clip(x, low, high)
+        return np.clip(x, *self._pair(bounds))
 
     def vjp_x(self, g: Any, out: Any, x: Any, *bounds: Any) -> Any:
         low, high = self._pair(bounds)

@@ -35,7 +35,7 @@ _NO_RULES = {
     "_missing",
 }
 
-_SYMMETRIC = {"equal", "both", "maximum", "max", "min", "isinstance"}
+_SYMMETRIC = {"equal", "both", "maximum", "minimum", "max", "min", "isinstance"}
 
 
 @dataclass(frozen=True)
