@@ -13,6 +13,7 @@ from .linalg import *
 from .loss import *
 from .pool import *
 from .reduce import *
+from .scan import *
 from .shape import *
 from .softmax import *
 from .trigonometry import *
