@@ -389,7 +389,10 @@ class Part(Op):
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         """A cotangent for a tuple: g in its place, None (zero) elsewhere."""
-        return tuple(g if i == self.index else None for i in range(len(x)))
+        parts = (
+            x._data if isinstance(x, Vertex) else x
+        )  # of different shapes: no array has them all
+        return tuple(g if i == self.index else None for i in range(len(parts)))
 
     def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
         return t[self.index]

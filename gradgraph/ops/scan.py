@@ -152,7 +152,9 @@ class Recurrence(Op):
     def reference(self, a: Any, b: Any) -> Any:
         shape = self.spec(*(Spec(np.shape(v), np.dtype(float)) for v in (a, b))).shape
         a, b = (
-            np.moveaxis(np.broadcast_to(v, _with(shape, self.axis, v.shape[self.axis])), self.axis, 0)
+            np.moveaxis(
+                np.broadcast_to(v, _with(shape, self.axis, v.shape[self.axis])), self.axis, 0
+            )
             for v in (np.asarray(a, dtype=object), np.asarray(b, dtype=object))
         )
         out = scalar.empty(b.shape)
