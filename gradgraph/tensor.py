@@ -608,7 +608,7 @@ _COMPARISONS = {
 }
 _UFUNCS: dict[Any, Any] = {}
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-_OTHERWISE = {"put", "norm"}  # names that mean something else in numpy
+_OTHERWISE = (np.put, np.linalg.norm, np.linalg.trace)  # they do something else than ours
 
 
 def _numpy_functions() -> None:
@@ -618,9 +618,11 @@ def _numpy_functions() -> None:
             theirs, mine = getattr(module, name, None), getattr(ops, name)
             if isinstance(theirs, np.ufunc):
                 _UFUNCS[theirs] = mine
-            elif isinstance(mine, FunctionType) and callable(theirs) and name not in _OTHERWISE:
+            elif isinstance(mine, FunctionType) and callable(theirs) and theirs not in _OTHERWISE:
                 folds = "keepdims" in mine.__code__.co_varnames
                 _FUNCTIONS[theirs] = _reduction(name) if folds else mine
+    _FUNCTIONS[np.linalg.vector_norm] = ops.norm
+    _FUNCTIONS[np.linalg.trace] = lambda x, *, offset=0: ops.trace(x, offset, -2, -1)
     for op in Op.registry.values():
         if isinstance(op.ufunc, np.ufunc) and hasattr(ops, op.name):
             _UFUNCS[op.ufunc] = getattr(ops, op.name)
@@ -633,13 +635,16 @@ def _numpy_functions() -> None:
 def _reduction(name: str) -> Callable[..., Any]:
     """Our function called as numpy's, which has other arguments after `axis` (dtype, out)."""
 
-    def reduce(a: Any, axis: Any = None, *rest: Any, keepdims: bool = False, **options: Any) -> Any:
-        if rest or options:
+    mine = getattr(ops, name)
+    taken = mine.__code__.co_varnames[1 : mine.__code__.co_argcount]
+
+    def reduce(a: Any, axis: Any = None, *rest: Any, **options: Any) -> Any:
+        if rest or not options.keys() <= set(taken):
             raise TypeError(
-                f"np.{name} of a tensor takes axis and keepdims only. For another dtype use"
-                " .astype first; there is no out=."
+                f"np.{name} of a tensor takes {', '.join(taken[:-1])} and {taken[-1]} only, all but"
+                " axis by name. For another dtype use .astype first; there is no out=."
             )
-        return getattr(ops, name)(a, axis, keepdims)
+        return mine(a, axis, **options)
 
     return reduce
 

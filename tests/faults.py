@@ -415,9 +415,10 @@ _SOFTMAX = (
     ),
     Fault(
         "softmax: the maximum is not subtracted",
-        SOFTMAX + "Softmax.forward",
-        "np.exp(x - np.max(x, axis=self.axis, keepdims=True))",
-        "np.exp(x)",
+        SOFTMAX + "_shifted",
+        "return np.asarray(x - top), top",
+        "return np.array(x), top",
+        ("softmax",),
     ),
     Fault(
         "softmax: normalised along the last axis",
@@ -1248,9 +1249,9 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "an axis of length 0 has no maximum",
-        SOFTMAX + "Softmax.forward",
-        "if not x.size:",
-        "if False:",
+        SOFTMAX + "_shifted",
+        ", initial=-np.inf",
+        "",
         ("softmax", TEST + "test_pitfalls.py::test_zero_length_axes"),
         "pytorch#31515",
     ),

@@ -25,9 +25,9 @@ EQUIVALENT = {
     "Matmul.vjp_y:6: 2 → 1": SAME_GRADIENT,
     "Matmul.vjp_y:6: 2 → 3 (again)": SAME_GRADIENT,
     "Matmul.vjp_y:6: 2 → 1 (again)": SAME_GRADIENT,
-    "Max._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
+    "Extremum._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
     " every cotangent to its argument's dtype; a count is exact in both",
-    "Max._winners:4: 2 → 3": NO_SUCH_DTYPE,
+    "Extremum._winners:4: 2 → 3": NO_SUCH_DTYPE,
     "Power.vjp_x:3: 1.0 → 2.0": TIMES_ZERO,
     "Power.vjp_y:3: 1.0 → 2.0": TIMES_ZERO,
     "Sigmoid.forward:5: x >= 0 → x > 0": "both branches give 0.5 at 0",
@@ -39,6 +39,7 @@ EQUIVALENT = {
 
 _PITFALLS = "test:tests/test_pitfalls.py::"
 _ERRORS = "test:tests/test_errors.py::test_golden"
+_REDUCE = "test:tests/test_ops_reduce.py::"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
@@ -54,5 +55,11 @@ NOTICED_BY = {
     "Custom.jvp_xs": _CUSTOM,
     "_own": _CUSTOM,
     "Mask.forward": _PITFALLS + "test_relu_of_infinity",
-    "Max._winners": "test:tests/test_pitfalls.py",
+    "Extremum._winners": "test:tests/test_pitfalls.py",
+    "_shifted": _REDUCE + "test_exponentials_of_infinite_logits",
+    "_log_sum": _REDUCE + "test_exponentials_of_infinite_logits",
+    "Softmax.forward": _REDUCE + "test_exponentials_of_infinite_logits",
+    "LogSoftmax.forward": _REDUCE + "test_exponentials_of_infinite_logits",
+    "_scaled": _REDUCE + "test_norms_of_single_lines",
+    "EuclideanNorm.forward": _REDUCE + "test_norms_of_huge_and_tiny_vectors",
 }

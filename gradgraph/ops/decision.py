@@ -47,7 +47,8 @@ class ArgMax(Position):
     name = "argmax"
 
     def forward(self, x: Any) -> Any:
-        return np.argmax(x, axis=self.axis[0], keepdims=self.keepdims)
+        (axis,) = self.axis
+        return np.argmax(x, axis=axis, keepdims=self.keepdims)
 
     def fold(self, values: list[Any]) -> Any:
         return values.index(scalar.largest(values))
@@ -59,7 +60,8 @@ class ArgMin(Position):
     name = "argmin"
 
     def forward(self, x: Any) -> Any:
-        return np.argmin(x, axis=self.axis[0], keepdims=self.keepdims)
+        (axis,) = self.axis
+        return np.argmin(x, axis=axis, keepdims=self.keepdims)
 
     def fold(self, values: list[Any]) -> Any:
         return values.index(-scalar.largest(-v for v in values))

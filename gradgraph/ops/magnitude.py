@@ -12,7 +12,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError
 from ..kink import Kink
-from ..spec import Spec, axes_of, floating
+from ..spec import Spec, accumulating, axes_of, floating
 from .elementwise import absolute, cast, equal, greater, mask, maximum, negate, where
 from .reduce import Reduce, Sum, max, min, sum
 
@@ -53,6 +53,8 @@ class _Norm(Reduce, abstract=True):
 class EuclideanNorm(_Norm):
     """√Σ x² over the axes."""
 
+    name = "norm"
+
     kinks = (
         Kink(
             "x = 0", "slope 0", ([[0.0, 0.0], [3.0, 4.0]],), ([[0.0, 0.0], [0.6, 0.8]],), ((-1,),)
@@ -61,7 +63,7 @@ class EuclideanNorm(_Norm):
 
     def forward(self, x: Any) -> Any:
         dtype = floating(Spec.of(x))
-        x = np.asarray(x, np.promote_types(dtype, np.float32))
+        x = np.asarray(x, accumulating(Spec.of(x)))
         with np.errstate(over="ignore", under="ignore"):
             total = np.asarray(np.sum(np.square(x), axis=self.axis, keepdims=self.keepdims))
         info = np.finfo(x.dtype)
@@ -81,15 +83,15 @@ class PNorm(_Norm):
     """(Σ |x|ᵖ)^(1/p) over the axes; elements that are 0 have slope 0."""
 
     p: float = 2.0
+    name = "p_norm"
     kinks = (
         Kink("x = 0", "slope 0", ([0.0, 0.0],), ([0.0, 0.0],), ((-1,), False, 3.0)),
         Kink("an element is 0", "slope 0", ([0.0, 2.0],), ([0.0, 1.0],), ((-1,), False, 0.5)),
     )
 
     def forward(self, x: Any) -> Any:
-        dtype = floating(Spec.of(x))
-        x = np.asarray(x, np.promote_types(dtype, np.float32))
-        return _scaled(x, self.axis, self.keepdims, self.p).astype(dtype)
+        wide = np.asarray(x, accumulating(Spec.of(x)))
+        return _scaled(wide, self.axis, self.keepdims, self.p).astype(floating(Spec.of(x)))
 
     def _slopes(self, out: Any, x: Any) -> Any:
         ratio = absolute(self._ratio(out, x))
@@ -160,11 +162,10 @@ def _norm(op: str, x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
     axes = axes_of(op, axis, x.ndim)
     if ord == 2:
         return EuclideanNorm.of(axes, bool(keepdims))(x)
-    if ord not in (1, math.inf, -math.inf):
+    if ord != 1 and math.isfinite(ord):
         return PNorm.of(axes, bool(keepdims), float(ord))(x)
-    fold = {1: sum, math.inf: max, -math.inf: min}[ord]
     sizes = absolute(x if x.dtype.kind == "f" else cast(x, float))
-    return fold(sizes, axes, keepdims)
+    return (sum if ord == 1 else max if ord > 0 else min)(sizes, axes, keepdims)
 
 
 def normalize(x: Any, axis: Any = -1, ord: float = 2, eps: float = 1e-12) -> Any:

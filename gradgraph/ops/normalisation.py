@@ -15,7 +15,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, axes_of, floating, show
+from ..spec import Shape, Spec, accumulating, axes_of, floating, show
 from .elementwise import cast
 from .reduce import mean
 from .shape import reshape
@@ -39,7 +39,7 @@ class Standardise(Op):
 
     def forward(self, x: Any) -> Any:
         dtype = floating(Spec.of(x))
-        x = np.asarray(x, np.promote_types(dtype, np.float32))
+        x = np.asarray(x, accumulating(Spec.of(x)))
         middle = np.mean(x, axis=self.axis, keepdims=True)
         y = np.asarray(x - middle)
         var = np.mean(np.square(y), axis=self.axis, keepdims=True)
@@ -75,7 +75,7 @@ class Standardise(Op):
             )
         axes = [a % x.ndim for a in self.axis]
         kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-        stats = Spec(kept, np.promote_types(floating(x), np.float32))
+        stats = Spec(kept, accumulating(x))
         return Spec(x.shape, floating(x)), stats, stats
 
     def reference(self, x: Any) -> Any:
@@ -194,7 +194,9 @@ def layer_norm(
 def group_norm(
     x: Any, groups: int, gamma: Any = None, beta: Any = None, *, eps: float = 1e-5
 ) -> Any:
-    """gamma · (x - mean) / √(var + eps) + beta, for each item over all places of a group of channels.
+    """gamma · (x - mean) / √(var + eps) + beta, for each item over groups of channels.
+
+    A group's statistics are those of all its channels at all places.
 
     Args:
         x: (batch, …, channels) tensor or array.

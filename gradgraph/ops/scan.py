@@ -49,6 +49,7 @@ class CumSum(_Cumulative):
     """x₀, x₀ + x₁, …; with `reverse` from the end: the sum of an element and all after it."""
 
     reverse: bool = False
+    name = "cumsum"
     linear = ("x",)
 
     def forward(self, x: Any) -> Any:
@@ -73,6 +74,8 @@ class CumSum(_Cumulative):
 
 class CumProd(_Cumulative):
     """x₀, x₀ x₁, …; both rules are recurrences with the couplings x, and divide by nothing."""
+
+    name = "cumprod"
 
     def forward(self, x: Any) -> Any:
         return np.cumprod(x, axis=self.axis)
@@ -142,7 +145,7 @@ class Recurrence(Op):
         if a.shape[self.axis] != max(length - 1, 0):
             raise ShapeError(
                 self.name,
-                f"a is {show(a.shape)} and b is {show(b.shape)}: axis {self.axis} of a must have one"
+                f"a is {show(a.shape)} and b is {show(b.shape)}: axis {self.axis} of a must have a"
                 " coupling between each two neighbours of b",
                 "Make a one shorter than b.",
             )
@@ -168,7 +171,10 @@ class Recurrence(Op):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        shape = (draw.choice([20, 33]),) if draw.integer(0, 5) == 5 else draw.shape(low=1)
+        kind = draw.integer(0, 5)
+        shape = draw.shape(low=1)
+        if kind > 3:
+            shape = draw.choice([(20,), (33,)] if kind == 4 else [(0,), (0, 2), (2, 0), (1,)])
         axis = draw.integer(-len(shape), -1)
         length = shape[axis]
         kept = draw.integer(0, len(shape) + axis) if draw.boolean() else 0

@@ -10,7 +10,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, axes_of, floating
+from ..spec import Shape, Spec, accumulating, axes_of, floating
 from .reduce import Reduce, Sum
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -102,6 +102,8 @@ class LogSoftmax(_Normalised):
 class LogSumExp(Reduce):
     """ln Σ eˣ over the axes; the slopes are the softmax."""
 
+    name = "logsumexp"
+
     def forward(self, x: Any) -> Any:
         shifted, top = _shifted(x, self.axis)
         out = _log_sum(shifted, self.axis)
@@ -135,7 +137,7 @@ def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
     The greatest is then 0 also if it is +inf, and all are -inf if there is no other. Half precision
     becomes single: the exponentials are to be summed.
     """
-    x = np.asarray(x, np.promote_types(floating(Spec.of(x)), np.float32))
+    x = np.asarray(x, accumulating(Spec.of(x)))
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     if np.isfinite(top).all():
         return np.asarray(x - top), top

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DomainError, DTypeError
 from ..spec import axes_of, show
-from .elementwise import cast, equal, where
+from .elementwise import cast, equal, mask, negate, where
 from .reduce import mean, sum
 
 __all__ = ["std", "var"]
@@ -34,7 +34,8 @@ def var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> An
     >>> var(np.array([[1.0, 3.0], [2.0, 6.0]]), axis=1)
     array([1., 4.])
     """
-    return _var("var", x, axis, ddof, keepdims)
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    return _rounded(_variance("var", x, axis, ddof, keepdims), x)
 
 
 def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -45,17 +46,21 @@ def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> An
     >>> std(np.array([[1.0, 3.0], [2.0, 6.0]]), axis=1)
     array([1., 2.])
     """
-    variance = _var("std", x, axis, ddof, keepdims)
-    flat = equal(variance, 0)
-    return where(flat, variance, np.sqrt(where(flat, 1, variance)))
-
-
-def _var(op: str, x: Any, axis: Any, ddof: float, keepdims: bool) -> Any:
     x = x if hasattr(x, "ndim") else np.asarray(x)
+    variance = _variance("std", x, axis, ddof, keepdims)
+    flat = equal(variance, 0)
+    return _rounded(mask(np.sqrt(where(flat, 1, variance)), negate(flat)), x)
+
+
+def _rounded(result: Any, x: Any) -> Any:
+    return cast(result, x.dtype) if x.dtype == np.float16 else result
+
+
+def _variance(op: str, x: Any, axis: Any, ddof: float, keepdims: bool) -> Any:
+    """The variance; that of half precision in single."""
     if x.dtype.kind == "c":
         raise DTypeError(op, "x is complex", "Use real and imaginary parts as two arrays.")
-    if x.dtype == np.float16:
-        return cast(_var(op, cast(x, np.float32), axis, ddof, keepdims), np.float16)
+    x = cast(x, np.float32) if x.dtype == np.float16 else x
     axes = axes_of(op, axis, x.ndim)
     count = math.prod(x.shape[a] for a in axes)
     if not isinstance(ddof, int | float | np.number):
