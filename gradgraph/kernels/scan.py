@@ -8,7 +8,7 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-WIDE = 512  # so many lines side by side keep numpy busy: then step by step is fastest
+WIDE = 256  # so many lines side by side keep numpy busy: then step by step is fastest
 SHORT = 16  # as are so few steps
 
 

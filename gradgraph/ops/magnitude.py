@@ -13,14 +13,30 @@ from ..draw import Draw
 from ..errors import DomainError, DTypeError
 from ..kink import Kink
 from ..spec import Spec, accumulating, axes_of, floating
-from .elementwise import absolute, cast, equal, greater, mask, maximum, negate, where
+from .elementwise import absolute, cast, equal, mask, maximum, negate, where
 from .reduce import Reduce, Sum, max, min, sum
 
 __all__ = ["norm", "normalize"]
 
 
 class _Norm(Reduce, abstract=True):
-    """A norm with ∂‖x‖/∂x = `_slopes`, which has no derivative at x = 0: there the rules give 0."""
+    """(Σ |x|ᵖ)^(1/p) over the axes; it has no derivative at x = 0, and there the rules give 0."""
+
+    p: float
+
+    def forward(self, x: Any) -> Any:
+        wide = np.asarray(x, accumulating(Spec.of(x)))
+        info = np.finfo(wide.dtype)
+        with np.errstate(over="ignore", under="ignore"):
+            total = _sum_of_powers(wide, self.p, self.axis)
+            safe = (total >= info.tiny / info.eps**2) & (total <= info.max)
+            if not safe.all():  # what is lost below, or beyond the greatest float, is divided out
+                top = np.max(np.absolute(wide), axis=self.axis, keepdims=True, initial=0)
+                scale = np.where((top > 0) & np.isfinite(top), top, 1)
+                total = _sum_of_powers(wide / scale, self.p, self.axis)
+            result = total ** (1 / self.p)
+            result = result if safe.all() else scale * result
+        return result.reshape(self._folded(x.shape)).astype(floating(Spec.of(x)), copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return self._spread(mask(g, negate(equal(out, 0))), out, x) * self._slopes(out, x)
@@ -30,95 +46,60 @@ class _Norm(Reduce, abstract=True):
         return mask(along, negate(equal(out, 0)))
 
     def _slopes(self, out: Any, x: Any) -> Any:
-        raise NotImplementedError
-
-    def _ratio(self, out: Any, x: Any) -> Any:
-        """x / ‖x‖, and x itself where that is 0."""
+        """The slope of each element of lines that are not 0: x / ‖x‖ if p = 2."""
         return x / self._spread(where(equal(out, 0), 1, out), out, x)
 
     def _dtype(self, x: Spec) -> Any:
         return floating(x)
 
+    def fold(self, values: list[Any]) -> Any:
+        sizes = [v if scalar.value(v) > 0 else -v for v in values if scalar.value(v) != 0]
+        total = scalar.total(v**self.p for v in sizes)
+        return total ** (1 / self.p) if sizes else scalar.total(values) * 0.0
+
     @classmethod
     def sample(cls, draw: Draw) -> Any:
         shape = draw.shape(sizes=(2, 3, 1, 5))
         x = draw.tied(shape) if draw.ties else draw.away_from_zero(shape)
-        op = cls(axes_of(cls.name, draw.axis(x.ndim), x.ndim), draw.boolean())
-        return op, (x,)
+        axis = axes_of(cls.name, draw.axis(x.ndim), x.ndim)
+        if cls is PNorm:
+            return cls(axis, draw.boolean(), draw.choice([3.0, 1.5, 0.5])), (x,)
+        return cls(axis, draw.boolean()), (x,)
 
     def flops(self, out: Spec, x: Spec) -> int:  # type: ignore[override]
         return 2 * x.size
 
 
-class EuclideanNorm(_Norm):
+class Norm(_Norm):
     """√Σ x² over the axes."""
 
-    name = "norm"
-
+    p: float = 2.0
     kinks = (
         Kink(
             "x = 0", "slope 0", ([[0.0, 0.0], [3.0, 4.0]],), ([[0.0, 0.0], [0.6, 0.8]],), ((-1,),)
         ),
     )
 
-    def forward(self, x: Any) -> Any:
-        dtype = floating(Spec.of(x))
-        x = np.asarray(x, accumulating(Spec.of(x)))
-        with np.errstate(over="ignore", under="ignore"):
-            total = np.asarray(np.sum(np.square(x), axis=self.axis, keepdims=self.keepdims))
-        info = np.finfo(x.dtype)
-        if np.all((total >= info.tiny / info.eps**2) & (total <= info.max)):
-            return np.sqrt(total, out=total).astype(dtype, copy=False)
-        return _scaled(x, self.axis, self.keepdims, 2.0).astype(dtype)
-
-    def _slopes(self, out: Any, x: Any) -> Any:
-        return self._ratio(out, x)
-
-    def fold(self, values: list[Any]) -> Any:
-        squares = scalar.total(v * v for v in values)
-        return scalar.sqrt(squares) if scalar.value(squares) else squares
-
 
 class PNorm(_Norm):
     """(Σ |x|ᵖ)^(1/p) over the axes; elements that are 0 have slope 0."""
 
-    p: float = 2.0
     name = "p_norm"
     kinks = (
         Kink("x = 0", "slope 0", ([0.0, 0.0],), ([0.0, 0.0],), ((-1,), False, 3.0)),
         Kink("an element is 0", "slope 0", ([0.0, 2.0],), ([0.0, 1.0],), ((-1,), False, 0.5)),
     )
 
-    def forward(self, x: Any) -> Any:
-        wide = np.asarray(x, accumulating(Spec.of(x)))
-        return _scaled(wide, self.axis, self.keepdims, self.p).astype(floating(Spec.of(x)))
-
     def _slopes(self, out: Any, x: Any) -> Any:
-        ratio = absolute(self._ratio(out, x))
+        ratio = super()._slopes(out, x)
         zero = equal(x, 0)
-        slopes = where(zero, 1, ratio) ** (self.p - 1)
-        return mask(slopes, greater(x, 0)) - mask(slopes, greater(0, x))
-
-    def fold(self, values: list[Any]) -> Any:
-        sizes = [v if scalar.value(v) > 0 else -v for v in values if scalar.value(v) != 0]
-        powers = scalar.total(v**self.p for v in sizes)
-        return powers ** (1 / self.p) if sizes else scalar.total(values) * 0.0
-
-    @classmethod
-    def sample(cls, draw: Draw) -> Any:
-        op, args = super().sample(draw)
-        return cls(op.axis, op.keepdims, draw.choice([3.0, 1.5, 0.5])), args
+        power = where(zero, 1, absolute(ratio)) ** (self.p - 2)
+        return mask(ratio * power, negate(zero))
 
 
-def _scaled(x: Any, axis: Any, keepdims: bool, p: float) -> Any:
-    """(Σ |x|ᵖ)^(1/p) with the greatest element of each line divided out: no power overflows."""
-    sizes = np.absolute(x)
-    top = np.max(sizes, axis=axis, keepdims=True, initial=0)
-    scale = np.where((top > 0) & np.isfinite(top), top, 1)
-    with np.errstate(over="ignore"):  # beside an infinite element
-        powers = np.sum((sizes / scale) ** p, axis=axis, keepdims=True)
-    result = scale * powers ** (1 / p)
-    return result if keepdims else np.squeeze(result, axis)
+def _sum_of_powers(x: Any, p: float, axis: Any) -> Any:
+    powers = np.square(x) if p == 2 else np.absolute(x) ** p
+    return np.asarray(np.sum(powers, axis=axis, keepdims=True))
 
 
 def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:
@@ -161,7 +142,7 @@ def _norm(op: str, x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
         )
     axes = axes_of(op, axis, x.ndim)
     if ord == 2:
-        return EuclideanNorm.of(axes, bool(keepdims))(x)
+        return Norm.of(axes, bool(keepdims))(x)
     if ord != 1 and math.isfinite(ord):
         return PNorm.of(axes, bool(keepdims), float(ord))(x)
     sizes = absolute(x if x.dtype.kind == "f" else cast(x, float))

@@ -153,9 +153,10 @@ class Prod(Reduce):
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
-        op, (x,) = super().sample(draw)
+        x = draw.away_from_zero(draw.shape(sizes=(2, 3, 1, 0)))
         zeros = draw.rng.random(x.shape) < draw.choice([0.0, 0.2, 0.5])
-        return op, (np.where(zeros, 0.0, draw.away_from_zero(x.shape)),)
+        op = cls(axes_of(cls.name, draw.axis(x.ndim), x.ndim), draw.boolean())
+        return op, (np.where(zeros, 0.0, x),)
 
 
 class Extremum(Reduce, abstract=True):

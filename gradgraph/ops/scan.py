@@ -135,10 +135,9 @@ class Recurrence(Op):
         return Recurrence.of(self.axis, not self.reverse)(a, g)
 
     def jvp_a(self, t: Any, out: Any, a: Any, b: Any) -> Any:
-        gap = int(out.shape[self.axis] > 0)
-        if self.reverse:
-            return self(a, _padded(t * _rest(out, self.axis), self.axis, (0, gap)))
-        return self(a, _padded(t * _start(out, self.axis), self.axis, (gap, 0)))
+        neighbours = _rest(out, self.axis) if self.reverse else _start(out, self.axis)
+        length = out.shape[self.axis]
+        return self(a, _filled(t * neighbours, self.axis, length, first=not self.reverse))
 
     def spec(self, a: Spec, b: Spec) -> Spec:
         length = b.shape[self.axis]
@@ -205,17 +204,17 @@ def _start(x: Any, axis: int) -> Any:
     return x[_at(axis, slice(-1))]
 
 
-def _padded(x: Any, axis: int, width: tuple[int, int], value: float = 0.0) -> Any:
-    """x with elements before and after it along an axis."""
+def _filled(x: Any, axis: int, length: int, first: bool, value: float = 0.0) -> Any:
+    """x made as long as `length` along an axis, with `value` before its first or after its last."""
+    gap = length - x.shape[axis]
     widths = [(0, 0)] * x.ndim
-    widths[axis] = width
+    widths[axis] = (gap, 0) if first else (0, gap)
     return Pad.of(tuple(widths), value)(x)
 
 
 def _before(products: Any, axis: int) -> Any:
     """The product of all earlier elements, from the products that include the element."""
-    gap = int(products.shape[axis] > 0)
-    return _padded(_start(products, axis), axis, (gap, 0), 1.0)
+    return _filled(_start(products, axis), axis, products.shape[axis], True, 1.0)
 
 
 def products_of_others(x: Any) -> Any:
