@@ -55,8 +55,8 @@ class Var(Reduce):
         if not self.ddof < count:
             raise DomainError(
                 self.name,
-                f"ddof is {self.ddof:g}, but only {count} elements of x ({show(x.shape)}) are"
-                f" folded over axis {', '.join(map(str, self.axis))}: nothing is left to divide by",
+                f"ddof is {self.ddof:g}, but n = {count} (x is {show(x.shape)}, folded over axis"
+                f" {', '.join(map(str, self.axis))}): n - ddof must be positive",
                 "Use ddof=0, or fold more elements.",
             )
         return super().spec(x)
