@@ -30,12 +30,12 @@ class _Norm(Reduce, abstract=True):
         with np.errstate(over="ignore", under="ignore"):
             total = _sum_of_powers(wide, self.p, self.axis)
             safe = (total >= info.tiny / info.eps**2) & (total <= info.max)
+            scale: Any = 1
             if not safe.all():  # what is lost below, or beyond the greatest float, is divided out
                 top = np.max(np.absolute(wide), axis=self.axis, keepdims=True, initial=0)
                 scale = np.where((top > 0) & np.isfinite(top), top, 1)
                 total = _sum_of_powers(wide / scale, self.p, self.axis)
-            result = total ** (1 / self.p)
-            result = result if safe.all() else scale * result
+            result = scale * total ** (1 / self.p)
         return result.reshape(self._folded(x.shape)).astype(floating(Spec.of(x)), copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:

@@ -314,7 +314,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         ShapeError: if an axis is out of range or named twice, or the offset is no integer.
 
     >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    np.float64(5.0)
+    array(5.)
     """
     x = x if hasattr(x, "ndim") else np.asarray(x)
     axes = [axes_of("trace", a, x.ndim)[0] for a in (axis1, axis2)]
