@@ -28,8 +28,6 @@ EQUIVALENT = {
     "Extremum._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
     " every cotangent to its argument's dtype; a count is exact in both",
     "Extremum._winners:4: 2 → 3": NO_SUCH_DTYPE,
-    "_shifted:12: 0 → 1": "elements that are +inf move together, and all others are"
-    " exp(-inf) = 0 beside them: their shares do not know by how much, and ln Σ is +inf anyhow",
     "Power.vjp_x:3: 1.0 → 2.0": TIMES_ZERO,
     "Power.vjp_y:3: 1.0 → 2.0": TIMES_ZERO,
     "Sigmoid.forward:5: x >= 0 → x > 0": "both branches give 0.5 at 0",

@@ -261,7 +261,7 @@ def rms_norm(x: Any, gamma: Any = None, *, axis: Any = -1, eps: float = 1e-5) ->
     x = _checked("rms_norm", x, 1, "(…, features)", eps)
     axes = axes_of("rms_norm", axis, x.ndim)
     wide = cast(x, np.float32) if x.dtype == np.float16 else x
-    y = wide / np.sqrt(mean(wide * wide, axes, keepdims=True) + eps)
+    y = wide * (1 / np.sqrt(mean(wide * wide, axes, keepdims=True) + eps))
     y = cast(y, x.dtype) if wide is not x else y
     return _affine("rms_norm", y, gamma, None, tuple(x.shape[a] for a in axes), x, axes)
 

@@ -9,7 +9,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
-from ..spec import Spec, accumulating, axes_of, floating, show
+from ..spec import Spec, axes_of, floating, show
 from .elementwise import cast, equal, mask, negate, where
 from .reduce import Reduce, Sum, mean
 
@@ -35,7 +35,7 @@ class Var(Reduce):
 
     def _deviations(self, x: Any) -> Any:
         """x - mean x; that of half precision in single, since the mean is no half."""
-        wide = cast(x, accumulating(Spec(x.shape, x.dtype)))
+        wide = cast(x, np.float32) if x.dtype == np.float16 else x
         return wide - mean(wide, self.axis, keepdims=True)
 
     def _weight(self, x: Any) -> float:
