@@ -10,6 +10,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 WIDE = 256  # so many lines side by side keep numpy busy: then step by step is fastest
 SHORT = 16  # as are so few steps
+BLOCK = 1 << 14  # elements that are worked on at once, few enough to stay in cache
 
 
 def recurrence(a: Array, b: Array) -> Array:
@@ -28,7 +29,7 @@ def recurrence(a: Array, b: Array) -> Array:
     array([1., 2., 7.])
     """
     with np.errstate(all="ignore"):
-        y = _halved(a, b)
+        y = _by_blocks(a, b)
         failed = ~np.isfinite(y).all(axis=0)
         if failed.any():
             y[:, failed] = stepwise(a[:, failed], b[:, failed])
@@ -40,6 +41,19 @@ def stepwise(a: Array, b: Array) -> Array:
     y = b.copy()
     for i in range(1, len(y)):
         y[i] += a[i - 1] * y[i - 1]
+    return y
+
+
+def _by_blocks(a: Array, b: Array) -> Array:
+    length = max(SHORT, BLOCK // b[0].size)
+    if len(b) <= length:
+        return _halved(a, b)
+    y = np.empty_like(b)
+    for start in range(0, len(b), length):
+        part = b[start : start + length].copy()
+        if start:
+            part[0] += a[start - 1] * y[start - 1]
+        y[start : start + length] = _halved(a[start : start + length - 1], part)
     return y
 
 

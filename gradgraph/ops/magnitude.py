@@ -29,7 +29,7 @@ class _Norm(Reduce, abstract=True):
         info = np.finfo(wide.dtype)
         with np.errstate(over="ignore", under="ignore"):
             total = _sum_of_powers(wide, self.p, self.axis)
-            safe = (total >= info.tiny / info.eps**2) & (total <= info.max)
+            safe = (total >= info.tiny / info.eps**2) & np.isfinite(total)
             scale: Any = 1
             if not safe.all():  # what is lost below, or beyond the greatest float, is divided out
                 top = np.max(np.absolute(wide), axis=self.axis, keepdims=True, initial=0)
