@@ -32,7 +32,7 @@ from .ops import *  # noqa: F403
 from .scalars import scalars
 from .spec import Spec
 from .tensor import Tensor, asarray
-from .trace import trace
+from .trace import trace as trace  # of a function, or of an array: numpy's
 from .transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .vmap import vmap
 
@@ -75,7 +75,6 @@ __all__ = [
     "scalars",
     "scope",
     "summary",
-    "trace",
     "value_and_grad",
     "vjp",
     "vmap",

@@ -114,6 +114,15 @@ def floating(*specs: Spec) -> np.dtype[Any]:
     return dtype if dtype.kind in "fc" else np.dtype(float)
 
 
+def accumulating(*specs: Spec) -> np.dtype[Any]:
+    """Like `floating`, but half precision becomes single: the dtype to add many numbers up in.
+
+    >>> accumulating(Spec((2,), np.dtype("float16"))), accumulating(Spec((2,), np.dtype(int)))
+    (dtype('float32'), dtype('float64'))
+    """
+    return np.promote_types(floating(*specs), np.float32)
+
+
 def broadcast(op: str, **specs: Spec) -> Shape:
     """The shape that numpy broadcasts the operands to; an error that names the axis if none.
 

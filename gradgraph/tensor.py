@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Lock
-from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -13,17 +11,18 @@ import numpy.typing as npt
 
 from . import ops
 from .errors import DTypeError, GradError, GradgraphError, ShapeError
+from .methods import Methods
 from .mode import current
 from .node import Vertex, leaf, make
-from .op import Op, apply2
-from .ops.elementwise import ADD, DIVIDE, MULTIPLY, SUBTRACT, both, negate
+from .op import Op
+from .protocol import COMPARISONS, FUNCTIONS, UFUNCS, ask, raw
 from .spec import Shape, show
 from .sweep import pull, reach
 
 Array = npt.NDArray[Any]
 
 
-class Tensor(Vertex):
+class Tensor(Methods):
     """An array that remembers how it was made.
 
     Args:
@@ -352,152 +351,6 @@ class Tensor(Vertex):
             " hold a graph. Save t.numpy() with numpy.savez, and load it with Tensor(array)."
         )
 
-    # Arithmetic (`==` and `<` compare values and give boolean arrays; `~ & |` are logical)
-
-    def __add__(self, other: Any) -> Any:
-        return apply2(ADD, self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return apply2(ADD, other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return apply2(SUBTRACT, self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return apply2(SUBTRACT, other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return apply2(MULTIPLY, self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return apply2(MULTIPLY, other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return apply2(DIVIDE, self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return apply2(DIVIDE, other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return ops.power(self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return ops.power(other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return ops.matmul(other, self)
-
-    def __neg__(self) -> Any:
-        return ops.negative(self)
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Any:
-        return ops.absolute(self)
-
-    def __invert__(self) -> Any:
-        return negate(self)
-
-    def __and__(self, other: Any) -> Any:
-        return both(self, other)
-
-    __rand__ = __and__
-
-    def __or__(self, other: Any) -> Any:
-        return negate(both(negate(self), negate(other)))
-
-    __ror__ = __or__
-
-    def __eq__(self, other: Any) -> Any:
-        return _ask(operator.eq, self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return _ask(operator.ne, self, other)
-
-    def __lt__(self, other: Any) -> Any:
-        return _ask(operator.lt, self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return _ask(operator.le, self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return _ask(operator.gt, self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return _ask(operator.ge, self, other)
-
-    # The same ops as methods
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """See `gradgraph.sum`."""
-        return ops.sum(self, axis, keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """See `gradgraph.mean`."""
-        return ops.mean(self, axis, keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """See `gradgraph.max`."""
-        return ops.max(self, axis, keepdims)
-
-    def reshape(self, *shape: Any) -> Any:
-        """See `gradgraph.reshape`."""
-        return ops.reshape(self, *shape)
-
-    def transpose(self, *axes: Any) -> Any:
-        """See `gradgraph.transpose`."""
-        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)):
-            return ops.transpose(self, axes[0])
-        return ops.transpose(self, axes or None)
-
-    def astype(self, dtype: Any) -> Any:
-        """See `gradgraph.cast`."""
-        return ops.cast(self, dtype)
-
-    def exp(self) -> Any:
-        """See `gradgraph.exp`."""
-        return ops.exp(self)
-
-    def log(self) -> Any:
-        """See `gradgraph.log`."""
-        return ops.log(self)
-
-    def sqrt(self) -> Any:
-        """See `gradgraph.sqrt`."""
-        return ops.sqrt(self)
-
-    def sin(self) -> Any:
-        """See `gradgraph.sin`."""
-        return ops.sin(self)
-
-    def cos(self) -> Any:
-        """See `gradgraph.cos`."""
-        return ops.cos(self)
-
-    def tanh(self) -> Any:
-        """See `gradgraph.tanh`."""
-        return ops.tanh(self)
-
-    def arctan(self) -> Any:
-        """See `gradgraph.arctan`."""
-        return ops.arctan(self)
-
-    def erf(self) -> Any:
-        """See `gradgraph.erf`."""
-        return ops.erf(self)
-
-    def sigmoid(self) -> Any:
-        """See `gradgraph.sigmoid`."""
-        return ops.sigmoid(self)
-
-    def relu(self) -> Any:
-        """See `gradgraph.relu`."""
-        return ops.relu(self)
-
     # numpy's protocols
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
@@ -510,9 +363,9 @@ class Tensor(Vertex):
         return np.array(self.data, dtype=dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if ufunc in _COMPARISONS and method == "__call__" and not kwargs:
-            return _ask(ufunc, *inputs)
-        op = _UFUNCS.get(ufunc)
+        if ufunc in COMPARISONS and method == "__call__" and not kwargs:
+            return ask(ufunc, *inputs)
+        op = UFUNCS.get(ufunc)
         if op is None or method != "__call__" or kwargs:
             what = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
             with_ = f" with {', '.join(kwargs)}" if kwargs and op else ""
@@ -525,7 +378,7 @@ class Tensor(Vertex):
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        mine = _FUNCTIONS.get(function)
+        mine = FUNCTIONS.get(function)
         if mine is None:
             raise TypeError(
                 f"np.{function.__name__} has no rule for tensors. Use a function of gradgraph,"
@@ -560,18 +413,6 @@ def _kind(data: Any) -> str:
     return f"an array of {data.dtype}" if isinstance(data, np.ndarray) else type(data).__name__
 
 
-def _raw(value: Any) -> Any:
-    return value._data if isinstance(value, Vertex) else value
-
-
-def _ask(question: Any, *operands: Any) -> Any:
-    """What a comparison answers: an array; for a traced operand an op, which asks later."""
-    if any(x.__class__ is Op.traced for x in operands):
-        name = question.__name__
-        return getattr(ops, _LONG_NAMES.get(name, name))(*operands)
-    return question(*map(_raw, operands))
-
-
 def _not_one(what: str, t: Tensor) -> GradError:
     return GradError(
         what,
@@ -591,7 +432,7 @@ def _deposit(v: Vertex, g: Any, tracked: bool, taken: set[int]) -> None:
         taken.add(id(g._data))
         v._grad = g
         return
-    fresh = np.array(_raw(g))
+    fresh = np.array(raw(g))
     v._grad = make(Tensor, fresh, None, (), (), 0, False, current())
 
 
@@ -613,67 +454,4 @@ def asarray(data: Any, *, copy: bool | None = None) -> Tensor:
     return Tensor(data)
 
 
-_LONG_NAMES = {
-    "eq": "equal",
-    "ne": "not_equal",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}
-_COMPARISONS = {
-    np.equal,
-    np.not_equal,
-    np.less,
-    np.less_equal,
-    np.greater,
-    np.greater_equal,
-    np.isnan,
-    np.isfinite,
-    np.isinf,
-    np.sign,
-}
-_UFUNCS: dict[Any, Any] = {}
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-_OTHERWISE = {"put", "norm", "resize"}  # names that mean something else in numpy
-
-
-def _numpy_functions() -> None:
-    """numpy's functions that record an op: those of the same name, and those that an Op names."""
-    for name in ops.__all__:
-        for module in (np, np.linalg):
-            theirs, mine = getattr(module, name, None), getattr(ops, name)
-            if isinstance(theirs, np.ufunc):
-                _UFUNCS[theirs] = mine
-            elif isinstance(mine, FunctionType) and callable(theirs) and name not in _OTHERWISE:
-                folds = "keepdims" in mine.__code__.co_varnames
-                _FUNCTIONS[theirs] = _reduction(name) if folds else mine
-    for op in Op.registry.values():
-        if isinstance(op.ufunc, np.ufunc) and hasattr(ops, op.name):
-            _UFUNCS[op.ufunc] = getattr(ops, op.name)
-    for shape_only in (np.shape, np.ndim, np.size):
-        _FUNCTIONS[shape_only] = _on_values(shape_only)
-    for constant in (np.zeros_like, np.ones_like):
-        _FUNCTIONS[constant] = _on_values(constant)
-
-
-def _reduction(name: str) -> Callable[..., Any]:
-    """Our function called as numpy's, which has other arguments after `axis` (dtype, out)."""
-
-    def reduce(a: Any, axis: Any = None, *rest: Any, keepdims: bool = False, **options: Any) -> Any:
-        if rest or options:
-            raise TypeError(
-                f"np.{name} of a tensor takes axis and keepdims only. For another dtype use"
-                " .astype first; there is no out=."
-            )
-        return getattr(ops, name)(a, axis, keepdims)
-
-    return reduce
-
-
-def _on_values(function: Any) -> Callable[..., Any]:
-    return lambda t, *args, **kwargs: function(_raw(t), *args, **kwargs)
-
-
 Op.vertex = Tensor
-_numpy_functions()

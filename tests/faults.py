@@ -29,6 +29,11 @@ SHAPE = "gradgraph.ops.shape:"
 JOIN = "gradgraph.ops.join:"
 PAD = "gradgraph.ops.pad:"
 ARRANGE = "gradgraph.ops.arrange:"
+SCAN = "gradgraph.ops.scan:"
+SCANS = "gradgraph.kernels.scan:"
+STATISTICS = "gradgraph.ops.statistics:"
+MAGNITUDE = "gradgraph.ops.magnitude:"
+NORMALISATION = "gradgraph.ops.normalisation:"
 INDEX = "gradgraph.ops.index:"
 SELECT = "gradgraph.ops.select:"
 SORT = "gradgraph.ops.sort:"
@@ -477,21 +482,137 @@ _REDUCE = (
     ),
     Fault(
         "max: the whole gradient to all ties",
-        REDUCE + "Max.vjp_x",
+        REDUCE + "Extremum.vjp_x",
         "g / reshape(count, out.shape)",
         "g",
+        ("max", "min"),
     ),
     Fault(
         "max: only the JVP is wrong, ties add up",
-        REDUCE + "Max.jvp_x",
+        REDUCE + "Extremum.jvp_x",
         "mask(t / count, winners)",
         "mask(t, winners)",
+        ("max", "min"),
     ),
     Fault(
         "max: taken for linear, the tangent is the maximum of the tangents",
-        REDUCE + "Max.jvp_x",
+        REDUCE + "Extremum.jvp_x",
         "Sum.of(self.axis, self.keepdims)(mask(t / count, winners))",
         "self(t)",
+        ("max", "min"),
+    ),
+    Fault(
+        "prod: the result divided by the element, NaN at a zero",
+        REDUCE + "Prod.vjp_x",
+        "self._others(x)",
+        "reshape(out, self._folded(x.shape, keepdims=True)) / x",
+    ),
+    Fault(
+        "cumprod: the running product includes the element itself",
+        SCAN + "_before",
+        "_filled(_start(products, axis), axis, products.shape[axis], True, 1.0)",
+        "products",
+        ("cumprod", "prod"),
+    ),
+    Fault(
+        "cumprod: its gradient is that of a cumulative sum of the cotangent times the result",
+        SCAN + "CumProd.vjp_x",
+        "Recurrence.of(self.axis, True)(_rest(x, self.axis), g) * _before(out, self.axis)",
+        "CumSum.of(self.axis, True)(g * out) / x",
+    ),
+    Fault(
+        "cumsum: the cotangent runs in the same direction",
+        SCAN + "CumSum.vjp_x",
+        "not self.reverse",
+        "self.reverse",
+    ),
+    Fault(
+        "a scan by halves meets infinity times zero",
+        SCANS + "recurrence",
+        "if failed.any():",
+        "if False:",
+        (TEST + "test_ops_reduce.py::test_a_recurrence_whose_couplings_leave_the_range_of_floats",),
+    ),
+    Fault(
+        "var: the VJP forgets the degrees of freedom",
+        STATISTICS + "Var.vjp_x",
+        "self._weight(x)",
+        "(1.0 / self._count(x))",
+    ),
+    Fault(
+        "std: the slope of a square root at 0",
+        STATISTICS + "std",
+        "mask(np.sqrt(where(flat, 1, variance)), negate(flat))",
+        "np.sqrt(variance)",
+        (TEST + "test_ops_reduce.py::test_the_deviation_of_equal_elements_has_gradient_zero",),
+    ),
+    Fault(
+        "norm: 0 / 0 at the origin",
+        MAGNITUDE + "_Norm._slopes",
+        "where(equal(out, 0), 1, out)",
+        "out",
+        ("norm",),
+    ),
+    Fault(
+        "norm: the gradient at the origin is that of x / 1, which has a second derivative",
+        MAGNITUDE + "_Norm.vjp_x",
+        "mask(g, negate(equal(out, 0)))",
+        "g",
+        (TEST + "test_ops_reduce.py::test_norms_at_zero",),
+    ),
+    Fault(
+        "norm: squares overflow",
+        MAGNITUDE + "_Norm.forward",
+        "& np.isfinite(total)",
+        "",
+        (TEST + "test_ops_reduce.py::test_norms_of_huge_and_tiny_vectors",),
+    ),
+    Fault(
+        "argmax: the last of several",
+        "gradgraph.ops.decision:ArgMax.forward",
+        "np.argmax(x, axis=axis, keepdims=self.keepdims)",
+        "x.shape[axis] - 1 - np.argmax(np.flip(x, axis), axis=axis, keepdims=self.keepdims)",
+    ),
+)
+
+_NORMALISATION = (
+    Fault(
+        "standardise: the mean is taken for a constant",
+        NORMALISATION + "Standardise.vjp_x",
+        "gm * (1 / count) - rate * self._mean(gy)",
+        "gm * (1 / count)",
+    ),
+    Fault(
+        "standardise: the variance is taken for a constant",
+        NORMALISATION + "Standardise.vjp_x",
+        "gv * (2 / count) / rate - rate * self._mean(gy * y)",
+        "gv * (2 / count) / rate",
+    ),
+    Fault(
+        "standardise: eps is added to the deviation, not to the variance",
+        NORMALISATION + "Standardise.forward",
+        "np.sqrt(var + self.eps)",
+        "(np.sqrt(var) + self.eps)",
+    ),
+    Fault(
+        "standardise: the variance of the batch is the unbiased one",
+        NORMALISATION + "Standardise.forward",
+        "np.mean(np.square(y), axis=self.axis, keepdims=True)",
+        "np.sum(np.square(y), axis=self.axis, keepdims=True) / max(self._count(x.shape) - 1, 1)",
+    ),
+    Fault(
+        "batch_norm: the batch's statistics when not training",
+        NORMALISATION + "batch_norm",
+        "if training:",
+        "if True:",
+        (TEST + "test_ops_reduce.py::test_normalisation_is_the_plain_expression",),
+    ),
+    Fault(
+        "group_norm: the number of groups is taken for their size",
+        NORMALISATION + "group_norm",
+        "(*x.shape[:-1], int(groups), channels // groups)",
+        "(*x.shape[:-1], channels // groups, int(groups))",
+        (TEST + "test_ops_reduce.py::test_normalisation_without_scale_and_shift",),
     ),
 )
 
@@ -643,9 +764,10 @@ _SOFTMAX = (
     ),
     Fault(
         "softmax: the maximum is not subtracted",
-        SOFTMAX + "Softmax.forward",
-        "np.exp(x - np.max(x, axis=self.axis, keepdims=True))",
-        "np.exp(x)",
+        SOFTMAX + "_shifted",
+        "return np.asarray(x - top), top",
+        "return np.array(x), top",
+        ("softmax",),
     ),
     Fault(
         "softmax: normalised along the last axis",
@@ -1402,6 +1524,7 @@ FAULTS: tuple[Fault, ...] = (
     *_EINSUM,
     *_FACTOR,
     *_REDUCE,
+    *_NORMALISATION,
     *_SHAPE,
     *_INDEX,
     *_SOFTMAX,
@@ -1546,7 +1669,7 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "the number of ties overflows in half precision",
-        REDUCE + "Max._winners",
+        REDUCE + "Extremum._winners",
         "x.dtype if x.dtype.itemsize > 2 else float",
         "x.dtype",
         (TEST + "test_pitfalls.py::test_07_many_ties_in_half_precision",),
@@ -1654,9 +1777,9 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "an axis of length 0 has no maximum",
-        SOFTMAX + "Softmax.forward",
-        "if not x.size:",
-        "if False:",
+        SOFTMAX + "_shifted",
+        ", initial=-np.inf",
+        "",
         ("softmax", TEST + "test_pitfalls.py::test_15_zero_length_axes"),
         "pytorch#31515",
     ),

@@ -52,12 +52,14 @@ EQUIVALENT = {
     " diagonal is equal, so the symmetric part is always computed, also where it is the same",
     "_low:3: 1 → 2": "the matrix is square",
     "Solve.forward:2: lapack_dtype(a, b) → lapack_dtype(b, a)": SYMMETRIC,
-    "Max._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
-    " every cotangent to its argument's dtype; a count is exact in both",
-    "Max._winners:4: 2 → 3": NO_SUCH_DTYPE,
     "Hypot.vjp_x:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
     "Hypot.vjp_y:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
     "Logaddexp.forward:3: np.logaddexp(x, y) → np.logaddexp(y, x)": SYMMETRIC,
+    "Extremum._winners:4: x.dtype if x.dtype.itemsize > 2 else float → float": "the sweep rounds"
+    " every cotangent to its argument's dtype; a count is exact in both",
+    "Extremum._winners:4: 2 → 3": NO_SUCH_DTYPE,
+    "_Norm.forward:6: total >= info.tiny → total > info.tiny": "at the threshold both ways round"
+    " to the same length",
     "Power.vjp_x:3: 1.0 → 2.0": TIMES_ZERO,
     "Power.vjp_y:3: 1.0 → 2.0": TIMES_ZERO,
     "Softsign.forward:4: np.clip(x, -largest, largest)"
@@ -94,6 +96,7 @@ _SHAPES = "test:tests/test_ops_shape.py::"
 _LABELS = "test:tests/test_ops_loss.py::TestCrossEntropy::test_labels_beyond_the_classes"
 _BINARY = "test:tests/test_ops_loss.py::TestBinary"
 _RULES = "test:tests/test_checkpoint.py::test_the_rules_of_one_operand"
+_REDUCE = "test:tests/test_ops_reduce.py::"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
@@ -122,5 +125,10 @@ NOTICED_BY = {
     "_check_range": _SHAPES + "TestSelection::test_no_such_row",
     "Extend.vjp_x": _SHAPES + "test_padding_can_be_differentiated_row_by_row_twice",
     "_sources": _SHAPES + "test_what_was_padded_is_folded_back",
-    "Max._winners": "test:tests/test_pitfalls.py",
+    "Extremum._winners": "test:tests/test_pitfalls.py",
+    "_shifted": _REDUCE + "test_exponentials_of_infinite_logits",
+    "_log_sum": _REDUCE + "test_exponentials_of_infinite_logits",
+    "Softmax.forward": _REDUCE + "test_exponentials_of_infinite_logits",
+    "LogSoftmax.forward": _REDUCE + "test_exponentials_of_infinite_logits",
+    "_Norm.forward": _REDUCE + "test_norms_of_huge_and_tiny_vectors",
 }

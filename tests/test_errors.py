@@ -225,6 +225,35 @@ GOLDEN = [
         "mean (net.conv2): axis 0 is out of range for 0 axes. A scalar has no axes.",
     ),
     (
+        gg.DomainError,
+        lambda: gg.var(tensor(1, 3), axis=0, ddof=1),
+        "var (net.conv2): ddof is 1, but n = 1 (x is 1×3, folded over axis -2): n - ddof must be"
+        " positive. Use ddof=0, or fold more elements.",
+    ),
+    (
+        gg.DomainError,
+        lambda: gg.norm(tensor(2, 3), "fro"),
+        "norm (net.conv2): ord is 'fro', not a number. Use 1, 2, inf or another number > 0.",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.batch_norm(tensor(8, 3, 4, 4), ones(3), ones(3)),
+        "batch_norm (net.conv2): gamma is (3,), but x is 8×3×4×4 and has 4 channels. Give gamma the"
+        " shape (4,); channels of x are last.",
+    ),
+    (
+        gg.DomainError,
+        lambda: gg.batch_norm(tensor(8, 4), ones(4), ones(4), training=False),
+        "batch_norm (net.conv2): training is False, but running_mean and running_var were not both"
+        " given. Pass the statistics that were collected in training, or training=True.",
+    ),
+    (
+        gg.ShapeError,
+        lambda: gg.group_norm(tensor(8, 4, 4, 6), 4),
+        "group_norm (net.conv2): x is 8×4×4×6: its 6 channels cannot be divided into 4 groups of"
+        " equal size. Use a divisor of 6.",
+    ),
+    (
         gg.ShapeError,
         lambda: gg.softmax(tensor(2, 3), axis=-3),
         "softmax (net.conv2): axis -3 is out of range for 2 axes. Use an axis from -2 to 1.",

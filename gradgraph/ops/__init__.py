@@ -15,6 +15,7 @@ from .comparison import *
 from .conv import *
 from .conv_transpose import *
 from .custom import *
+from .decision import *
 from .einsum import *
 from .elementwise import *
 from .erf import *
@@ -26,18 +27,22 @@ from .index import *
 from .join import *
 from .linalg import *
 from .loss import *
+from .magnitude import *
+from .normalisation import *
 from .pad import *
 from .pool import *
 from .random import *
 from .reduce import *
 from .resize import *
 from .rounding import *
+from .scan import *
 from .select import *
 from .shape import *
 from .similarity import *
 from .softmax import *
 from .softplus import *
 from .sort import *
+from .statistics import *
 from .trigonometry import *
 from .unfold import *
 

@@ -1,8 +1,9 @@
-"""Ops that fold axes: sum, mean, max."""
+"""Ops that fold axes: sum, mean, product, the extremes, the trace."""
 
 from __future__ import annotations
 
-from math import prod
+import math
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
 from .elementwise import cast, equal, mask, maximum
-from .shape import broadcast_to, reshape
+from .index import getitem
+from .scan import products_of_others
+from .shape import broadcast_to, moveaxis, reshape
 
-__all__ = ["max", "mean", "sum"]
+__all__ = ["max", "mean", "min", "prod", "sum", "trace"]
 
 
 class Reduce(Op, abstract=True):
@@ -46,7 +49,7 @@ class Reduce(Op, abstract=True):
         return broadcast_to(reshape(g, lead + self._folded(x.shape, keepdims=True)), lead + x.shape)
 
     def _count(self, x: Any) -> int:
-        return prod(x.shape[a] for a in self.axis)
+        return math.prod(x.shape[a] for a in self.axis)
 
     def fold(self, values: list[Any]) -> Any:
         """The definition on the list of scalars that one result is made from."""
@@ -120,22 +123,45 @@ class Mean(Reduce):
         return _nonempty(cls, draw, draw.normal)
 
 
-class Max(Reduce):
-    """The greatest element over the axes; ties share the gradient evenly."""
-
-    ufunc = np.max
-    kinks = (
-        Kink(
-            "several greatest elements",
-            "an equal share to each",
-            ([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]],),
-            ([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]],),
-            ((-1,),),
-        ),
-    )
+class Prod(Reduce):
+    """Π x over the axes; its gradient multiplies all others, so that zeros need no division."""
 
     def forward(self, x: Any) -> Any:
-        return np.max(x, axis=self.axis, keepdims=self.keepdims)
+        return np.prod(x, axis=self.axis, keepdims=self.keepdims)
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        return self._spread(g, out, x) * self._others(x)
+
+    def jvp_x(self, t: Any, out: Any, x: Any) -> Any:
+        return Sum.of(self.axis, self.keepdims)(t * self._others(x))
+
+    def _others(self, x: Any) -> Any:
+        """For each element, the product of the other elements that are folded with it."""
+        count = len(self.axis)
+        last = tuple(range(-count, 0))
+        moved = moveaxis(x, self.axis, last)
+        lines = reshape(moved, (*moved.shape[: x.ndim - count], self._count(x)))
+        return moveaxis(reshape(products_of_others(lines), moved.shape), last, self.axis)
+
+    def _dtype(self, x: Spec) -> Any:
+        return np.prod(np.empty(0, x.dtype)).dtype
+
+    def fold(self, values: list[Any]) -> Any:
+        result: Any = 1.0
+        for v in values:
+            result = result * v
+        return result
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        x = draw.away_from_zero(draw.shape(sizes=(2, 3, 1, 0)))
+        zeros = draw.rng.random(x.shape) < draw.choice([0.0, 0.2, 0.5])
+        op = cls(axes_of(cls.name, draw.axis(x.ndim), x.ndim), draw.boolean())
+        return op, (np.where(zeros, 0.0, x),)
+
+
+class Extremum(Reduce, abstract=True):
+    """The greatest or the least element over the axes; ties share the gradient evenly."""
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         winners, count = self._winners(out, x)
@@ -152,15 +178,54 @@ class Max(Reduce):
 
     def spec(self, x: Spec) -> Spec:
         if self._count(x) == 0:
-            raise _empty(self.name, x, "The maximum of nothing is undefined.")
+            raise _empty(self.name, x, f"The {self.name}imum of nothing is undefined.")
         return super().spec(x)
-
-    def fold(self, values: list[Any]) -> Any:
-        return scalar.tied_mean(values)
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
         return _nonempty(cls, draw, draw.kinky)
+
+
+class Max(Extremum):
+    """The greatest element over the axes; ties share the gradient evenly."""
+
+    ufunc = np.max
+    kinks = (
+        Kink(
+            "several greatest elements",
+            "an equal share to each",
+            ([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]],),
+            ([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]],),
+            ((-1,),),
+        ),
+    )
+
+    def forward(self, x: Any) -> Any:
+        return np.max(x, axis=self.axis, keepdims=self.keepdims)
+
+    def fold(self, values: list[Any]) -> Any:
+        return scalar.tied_mean(values)
+
+
+class Min(Extremum):
+    """The least element over the axes; ties share the gradient evenly."""
+
+    ufunc = np.min
+    kinks = (
+        Kink(
+            "several least elements",
+            "an equal share to each",
+            ([[3.0, 1.0, 1.0], [0.0, 2.0, 1.0]],),
+            ([[0.0, 0.5, 0.5], [1.0, 0.0, 0.0]],),
+            ((-1,),),
+        ),
+    )
+
+    def forward(self, x: Any) -> Any:
+        return np.min(x, axis=self.axis, keepdims=self.keepdims)
+
+    def fold(self, values: list[Any]) -> Any:
+        return -scalar.tied_mean([-v for v in values])
 
 
 def _empty(name: str, x: Spec, fix: str) -> ShapeError:
@@ -212,3 +277,56 @@ def max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     array([2., 3.])
     """
     return _reduce(Max, x, axis, keepdims)
+
+
+def min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The least element over some axes; arguments, errors and ties as for `max`.
+
+    >>> min(np.array([[1.0, 2.0], [3.0, 0.0]]), axis=1)
+    array([1., 0.])
+    """
+    return _reduce(Min, x, axis, keepdims)
+
+
+def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Π x over some axes; the product of nothing is 1. Arguments and errors as for `sum`.
+
+    The gradient at an element is the product of all others, found without a division: it is
+    right, at every order, whatever elements are 0.
+
+    >>> prod(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    array([3., 8.])
+    """
+    return _reduce(Prod, x, axis, keepdims)
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sum along a diagonal, Σ x[i, i + offset], of the matrices in two axes.
+
+    Args:
+        x: tensor or array with at least two axes.
+        offset: which diagonal: above the main one if positive, below it if negative.
+        axis1, axis2: the axes of the matrices' rows and columns.
+
+    Returns:
+        An array without these two axes; floats keep their dtype.
+
+    Raises:
+        ShapeError: if an axis is out of range or named twice, or the offset is no integer.
+
+    >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array(5.)
+    """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
+    axes = [axes_of("trace", a, x.ndim)[0] for a in (axis1, axis2)]
+    axes_of("trace", tuple(axes), x.ndim)
+    try:
+        offset = index(offset)
+    except TypeError:
+        raise ShapeError(
+            "trace", f"offset is {offset!r}, not an integer", "Pass offset=0 for the main diagonal."
+        ) from None
+    rows, columns = (x.shape[a] for a in axes)
+    i = np.arange(rows)
+    i = i[(i + offset >= 0) & (i + offset < columns)]
+    return sum(getitem(moveaxis(x, tuple(axes), (-2, -1)), (..., i, i + offset)), axis=-1)
