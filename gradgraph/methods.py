@@ -9,6 +9,7 @@ from . import ops
 from .node import Vertex
 from .op import apply2
 from .ops.elementwise import ADD, DIVIDE, MULTIPLY, SUBTRACT, both, negate
+from .protocol import ask
 
 
 class Methods(Vertex):
