@@ -49,9 +49,8 @@ Task = Callable[[], dict[str, Any]]
 
 def tasks(examples: int) -> Iterator[tuple[str, Task]]:
     """(name, work) for everything there is to do."""
-    for seed in SEEDS:
-        for op in OPS:
-            yield f"op {op} seed {seed}", lambda op=op, seed=seed: of_op(op, seed, examples)
+    first, *later = SEEDS
+    yield from _of_ops(first, examples)
     planted = [*FAULTS, *HISTORICAL]
     for i in range(0, len(planted), CHUNK):
         part = planted[i : i + CHUNK]
@@ -62,6 +61,13 @@ def tasks(examples: int) -> Iterator[tuple[str, Task]]:
         yield f"mutants {i}", lambda part=part: of_faults(part, MUTANT_EXAMPLES)
     for i in range(0, PROGRAMS, CHUNK):
         yield f"blame {i}", lambda i=i: of_programs(range(i, i + CHUNK))
+    for seed in later:
+        yield from _of_ops(seed, examples)
+
+
+def _of_ops(seed: int, examples: int) -> Iterator[tuple[str, Task]]:
+    for op in OPS:
+        yield f"op {op} seed {seed}", lambda op=op: of_op(op, seed, examples)
 
 
 def of_op(name: str, seed: int, examples: int) -> dict[str, Any]:
@@ -107,10 +113,10 @@ def of_programs(seeds: range) -> dict[str, Any]:
 
 
 def run(folder: Path, examples: int, shard: int, of: int) -> None:
-    """Do every task of a shard that is not yet done."""
+    """Do every task of a shard that is not yet done, by whichever shard."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{shard}-of-{of}.jsonl"
-    done = {line["task"] for line in _lines(path)}
+    done = {line["task"] for held in folder.glob("*.jsonl") for line in _lines(held)}
     asked = ("git", "describe", "--always", "--dirty", "--exclude=*")
     commit = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     with path.open("a") as file:
