@@ -30,6 +30,8 @@ EQUIVALENT = {
     "Extremum._winners:4: 2 → 3": NO_SUCH_DTYPE,
     "_Norm.forward:6: total >= info.tiny → total > info.tiny": "at the threshold both ways round"
     " to the same length",
+    "_shifted:12: 0 → 1": "-inf minus any finite number is -inf",
+    "_shifted:12: 0 → -1": "-inf minus any finite number is -inf",
     "_Norm.forward:9: 0 → -1": "absolute values are greater, and what is not greater than 0 is not"
     " divided by",
     "_Norm.forward:10: 1 → 2": "a line of zeros, or with an infinite element, has the same norm"
