@@ -108,6 +108,9 @@ def test_variance_does_not_cancel():
     assert gg.var(x) == pytest.approx(2 / 3, rel=1e-12)
     assert gg.var(np.full(4, 300, np.float16) + np.float16([0, 2, 0, 2])) == 1
     assert gg.std(np.float16([-300, 300])) == 300
+    between = np.float16([2000, 2001])  # whose mean is no half
+    assert gg.var(between) == 0.25
+    assert gg.grad(gg.var)(between).tolist() == [-0.5, 0.5]
 
 
 def test_the_deviation_of_equal_elements_has_gradient_zero():
@@ -344,6 +347,8 @@ def test_norms_at_zero(ord):
     assert not gg.hessian(f)(x)[0].any()
     assert np.isfinite(gg.hessian(f)(x)).all()
     assert gg.jvp(f, np.zeros((1, 2)), np.ones((1, 2)))[1] == 0.0
+    pushed = lambda x: gg.jvp(f, x, np.ones((2, 2)))[1]  # noqa: E731
+    assert gg.grad(pushed)(x)[0].tolist() == [0.0, 0.0]
     third = gg.grad(lambda y: gg.grad(lambda x: (gg.grad(f)(x) * x).sum())(y).sum())(x)
     assert third[0].tolist() == [0.0, 0.0]
 

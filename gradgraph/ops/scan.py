@@ -17,6 +17,8 @@ from .shape import reshape
 
 __all__ = ["cumprod", "cumsum"]
 
+_BACK = slice(None, None, -1)
+
 
 class _Cumulative(Op, abstract=True):
     """An op whose result i depends on the elements up to i along one axis (negative)."""
@@ -55,7 +57,7 @@ class CumSum(_Cumulative):
 
     def forward(self, x: Any) -> Any:
         if self.reverse:
-            back = _at(self.axis, slice(None, None, -1))
+            back = _at(self.axis, _BACK)
             return np.cumsum(x[back], axis=self.axis)[back]
         return np.cumsum(x, axis=self.axis)
 
@@ -220,7 +222,7 @@ def _before(products: Any, axis: int) -> Any:
 
 def products_of_others(x: Any) -> Any:
     """For each element, the product of all others in its line along the last axis."""
-    back = _at(-1, slice(None, None, -1))
+    back = _at(-1, _BACK)
     forward = CumProd.of(-1)
     return _before(forward(x), -1) * _before(forward(x[back]), -1)[back]
 
