@@ -21,7 +21,7 @@ from ..ops.pad import Pad
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.reduce import Reduce
 from ..ops.shape import Reshape
-from ..spec import Shape, brief
+from ..spec import Shape, Spec, brief
 from ..trace import given
 
 # For each spatial axis: first and last + 1 pixel of the input that the result at 0 sees, and how
@@ -183,7 +183,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             weights += sum(graph.specs[slot].size for slot in bias.inputs if slot in learned)
             flops += graph.cost(bias)
         data = [slot for slot in step.inputs if _before_reshape(slot, makers) not in learned]
-        x, y = graph.specs[(data or step.inputs)[0]], graph.specs[step.output]
+        x, y = graph.specs[(data or step.inputs)[0]], _first(graph.specs[step.output])
         if geometry is None:
             k: Shape = ()
             s: Shape = ()
@@ -246,14 +246,17 @@ def _field(
                 known[0], *geometry, strict=True
             )
         )
-    shape = graph.specs[step.output].shape
+    if isinstance(step.op, Part):
+        return known[0]
+    shape = _first(graph.specs[step.output]).shape
     if isinstance(step.op, Pad):
         width = step.op.width[1:-1]
         return tuple(
             (low - before * jump, high - before * jump, jump)
             for (low, high, jump), (before, _) in zip(known[0], width, strict=True)
         )
-    by_pixel = isinstance(step.op, Elementwise | Matmul) or getattr(step.op, "axis", 0) == -1
+    over_channels = getattr(step.op, "axis", 0) in (-1, (-1,))
+    by_pixel = isinstance(step.op, Elementwise | Matmul) or over_channels
     sizes = {graph.specs[slot].shape[1:-1] for slot in step.inputs if graph.specs[slot].ndim > 2}
     jumps = {tuple(jump for _, _, jump in field) for field in known}
     fits = len(shape) > 2 and sizes == {shape[1:-1]} and len(jumps) == 1
@@ -263,6 +266,11 @@ def _field(
         (min(a for a, _, _ in axis), max(b for _, b, _ in axis), axis[0][2])
         for axis in zip(*known, strict=True)
     )
+
+
+def _first(spec: Any) -> Spec:
+    """The spec of a result, or of the first of several."""
+    return spec[0] if isinstance(spec, tuple) else spec
 
 
 def _before_reshape(slot: int, makers: dict[int, Step]) -> int:
