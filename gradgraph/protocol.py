@@ -117,9 +117,7 @@ def _reduction(name: str) -> Callable[..., Any]:
     return reduce
 
 
-def _clip(
-    a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None
-) -> Any:
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """np.clip of a tensor, whose bounds have two names each."""
     if (a_min is not None and min is not None) or (a_max is not None and max is not None):
         raise TypeError("np.clip got a bound twice. Use a_min and a_max, or min and max.")

@@ -12,6 +12,8 @@ from gradgraph import nn
 from gradgraph.nn import init
 from gradgraph.nn.module import parameter
 
+from .extra_ops import _Untested, unregistered
+
 
 class Net(nn.Module):
     def __init__(self, rng=0):
@@ -370,3 +372,54 @@ class TestInit:
             init.fans((3,))
         with pytest.raises(gg.DomainError, match="3 groups"):
             init.fans((3, 3, 2, 4), groups=3)
+
+
+class TestSummary:
+    """Rows of ops with several results."""
+
+    @staticmethod
+    def normed(norm):
+        w = parameter(np.ones((3, 3, 2, 2)), "w")
+        scale = parameter(np.ones(2), "scale")
+        return lambda x: gg.conv(norm(gg.conv(x, w), scale), w)
+
+    def test_a_norm_over_the_channels_keeps_the_receptive_field(self):
+        net = self.normed(lambda x, scale: gg.layer_norm(x, scale))
+        rows = gg.summary(net, (1, 8, 8, 2)).rows
+        assert [(row.op, row.field) for row in rows] == [
+            ("conv", (3, 3)),
+            ("multiply", (3, 3)),
+            ("conv", (5, 5)),
+        ]
+
+    def test_a_norm_over_the_batch_sees_everything(self):
+        net = self.normed(lambda x, scale: gg.batch_norm(x, scale, None))
+        rows = gg.summary(net, (2, 8, 8, 2)).rows
+        assert [(row.op, row.field) for row in rows] == [
+            ("conv", (3, 3)),
+            ("multiply", ()),
+            ("conv", ()),
+        ]
+
+    def test_weights_of_an_op_with_several_results(self):
+        with unregistered():
+
+            class Both(_Untested):
+                outputs = 2
+                linear = ("x", "w")
+
+                def forward(self, x, w):
+                    return x + w, x - w
+
+                def vjp_x(self, g, out, x, w):
+                    return g[0] + g[1]
+
+                def vjp_w(self, g, out, x, w):
+                    return g[0] - g[1]
+
+                def spec(self, x, w):
+                    return x, x
+
+        w = parameter(np.ones((1, 3)), "w")
+        (row,) = gg.summary(lambda x: Both()(x, w)[0], (1, 3)).rows
+        assert (row.op, row.weights, row.shape) == ("both", 3, (1, 3))
