@@ -55,6 +55,32 @@ def test_images_and_files_belong_together():
     assert {f"{cls.name}.svg" for cls in run.ops() if choose.shown(cls)} <= shown
 
 
+def test_no_name_has_two_headings():
+    headings = re.findall(r"^### `(\w+)`", TEXT, re.M)
+    assert len(headings) == len(set(headings))
+
+
+def test_names_from_elsewhere_lead_to_what_exists():
+    for here in run.NAMES.values():
+        for name in re.findall(r"gg\.(\w+)", here):
+            assert hasattr(gg, name)
+        for name in re.findall(r"\bx\.(\w+)", here):
+            assert hasattr(gg.Tensor, name)
+
+
+def test_what_numpy_does_otherwise_is_not_said_to_be_the_same():
+    assert run.numpys("sum")
+    assert run.numpys("hypot")
+    assert run.numpys("isnan")
+    assert not run.numpys("put")
+    assert not run.numpys("relu")
+
+
+def test_long_parameters_are_cut():
+    assert run.shown((1, 2)) == "(1, 2)"
+    assert run.shown(tuple(range(50))) == "tuple(…)"
+
+
 def test_links_lead_to_headings():
     anchors = {
         re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")

@@ -17,8 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import gradgraph as gg
 from gradgraph import viz
+from gradgraph.protocol import COMPARISONS, FUNCTIONS, UFUNCS
 from gradgraph.spec import brief
 from gradgraph.viz import engine
 
@@ -26,9 +29,11 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import choose  # noqa: E402
 from compact import compact  # noqa: E402
+from names import NAMES  # noqa: E402
 from traces import recorded  # noqa: E402
 
 PAGE = HERE.parent / "ops.md"
+WIDEST = 60  # characters of a parameter that are shown
 LONGEST = 12  # lines of a rule that are shown
 DRAWN = range(2, 13)  # steps of a function's graph that is drawn
 INTRODUCTION = """\
@@ -119,16 +124,42 @@ def page(files: Files, graphs: Mapping[str, gg.Graph | None]) -> Iterator[str]:
     modules = by_module(ops(), functions().values())
     yield INTRODUCTION
     for module, (classes, functions_) in modules.items():
-        names = sorted({cls.name for cls in classes} | {f.__name__ for f in functions_})
-        yield f"- [{module}](#module-{module}): " + " ".join(f"[`{n}`](#{n})" for n in names)
+        public = {f.__name__ for f in functions_}
+        inside = {cls.name for cls in classes} - functions().keys()
+        line = f"- [{module}](#module-{module}): {links(public)}"
+        yield line + (f"{';' * bool(public)} inside: {links(inside)}" if inside else "")
+    yield from elsewhere()
+    named = {cls.name for cls in ops()}
     for module, (classes, functions_) in modules.items():
         yield f"\n## Module `{module}`\n\n{paragraph(sys.modules[path_of(module)])}"
-        own = {cls.name for cls in classes}
         for cls in classes:
             yield from op_entry(files, cls, [n for n, g in graphs.items() if only(g) == cls.name])
         for function in functions_:
-            if function.__name__ not in own:
+            if function.__name__ not in named:
                 yield from function_entry(files, function, graphs[function.__name__])
+
+
+def links(names: set[str]) -> str:
+    return " ".join(f"[`{name}`](#{name})" for name in sorted(names))
+
+
+def elsewhere() -> Iterator[str]:
+    """The lines that say what is called otherwise than in numpy or PyTorch."""
+    yield "\n## From numpy and PyTorch\n"
+    same = sorted(name for name in functions() if numpys(name))
+    yield (
+        "Functions with numpy's name take its arguments, and numpy's function given a tensor"
+        f" records them: {', '.join(f'`np.{name}`' for name in same)}; those of `np.linalg` too.\n"
+    )
+    yield "| elsewhere | here |\n|---|---|"
+    for theirs, here in NAMES.items():
+        yield f"| {theirs} | {here} |"
+
+
+def numpys(name: str) -> bool:
+    """Whether numpy's function of that name is ours when it gets a tensor."""
+    theirs = getattr(np, name, None)
+    return theirs in UFUNCS or theirs in FUNCTIONS or theirs in COMPARISONS
 
 
 def by_module(
@@ -224,7 +255,8 @@ def argument(a: Any) -> str:
 
 def shown(value: Any) -> str:
     """A parameter; functions by their names, which are the same in every run."""
-    return value.__name__ if callable(value) else repr(value)
+    text = value.__name__ if callable(value) else repr(value)
+    return text if len(text) <= WIDEST else f"{type(value).__name__}(…)"
 
 
 def rules(cls: type[gg.Op]) -> str:
