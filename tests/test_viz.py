@@ -360,6 +360,17 @@ def test_alarms_of_the_gradient(factor, alarm):
     assert alarm in facts_of((gg.sin(x) * factor).sum(), "sin").alarms
 
 
+def test_readers_of_one_name_are_told_apart_by_their_scopes():
+    w = gg.Tensor(np.ones((2, 2)), requires_grad=True, name="w")
+    h = np.ones((1, 2))
+    for i in range(3):
+        with gg.scope(f"net.step{i}"), gg.scope("gates"):
+            h = gg.tanh(h @ w)
+    svg = gg.draw(h.sum(), flow=True).svg
+    for i in range(3):
+        assert f"from step{i}.matmul" in svg
+
+
 def test_alarm_where_no_gradient_arrives():
     x = gg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     loss, other = gg.sin(x).sum(), gg.cos(x)
