@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
@@ -300,7 +299,8 @@ def _told_apart(cards: list[Card]) -> list[str]:
     for title, times in Counter(names).items():
         same = [i for i, card in enumerate(cards) if card.title == title]
         paths = [cards[i].scope.split(".") for i in same]
-        common = len(os.path.commonprefix(paths))
+        levels = list(zip(*paths, strict=False))
+        common = next((k for k, parts in enumerate(levels) if len(set(parts)) > 1), len(levels))
         if times > 1:
             for i, path in zip(same, paths, strict=True):
                 names[i] = ".".join([*path[common : common + 1], title])
