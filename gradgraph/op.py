@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .contract import complete, read_only, snake
-from .errors import DTypeError, GradgraphError
+from .errors import DTypeError, GradgraphError, OpDefinitionError
 from .kink import Kink
 from .mode import MODE, Mode, current
 from .node import Vertex, leaf, make
@@ -127,6 +127,12 @@ class Op:
         if "__call__" not in cls.__dict__:  # a subclass may be plain where its base is not
             cls.__call__ = (Op.__call__, apply1, apply2)[cls.plain]  # type: ignore[method-assign]
         held = Op.registry.get(cls.name)
+        if held is not None and held.trusted and cls.trusted and held.__module__ != cls.__module__:
+            raise OpDefinitionError(
+                f"class {cls.__name__}",
+                f"{held.__module__} has an op named {cls.name!r} already",
+                "Choose another name for the class.",
+            )
         ours = held is not None and held.trusted and not cls.trusted
         Op.registry[f"{cls.__module__}.{cls.name}" if ours else cls.name] = cls
 

@@ -92,7 +92,7 @@ class Extend(Rearrange):
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         lead = ((0, 0),) * (g.ndim - out.ndim)
-        return Fold.of(lead + self.width, self.mode)(g)
+        return FoldBack.of(lead + self.width, self.mode)(g)
 
     def spec(self, x: Spec) -> Spec:
         return x.with_shape(tuple(b + n + a for n, (b, a) in zip(x.shape, self.width, strict=True)))
@@ -112,7 +112,7 @@ class Extend(Rearrange):
         return cls(width, draw.choice(MODES)), (x,)
 
 
-class Fold(Op):
+class FoldBack(Op):
     """Transpose of extend: what lies beyond the ends is added where it came from."""
 
     width: Width
