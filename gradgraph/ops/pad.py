@@ -9,6 +9,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
+from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, show
 from .shape import Rearrange
@@ -27,11 +28,11 @@ class Pad(Rearrange):
     linear = ()
 
     def forward(self, x: Any) -> Any:
-        if x.dtype.kind in "biu" and self.value != int(self.value):
+        if x.dtype.kind in "biu" and not _holds(x.dtype, self.value):
             raise DomainError(
                 self.name,
-                f"value {self.value} does not fit into an array of {x.dtype}",
-                "Pad with an integer, or convert x to floats.",
+                f"value {self.value:g} does not fit into an array of {x.dtype}",
+                "Pad with a number of that dtype, or convert x to floats.",
             )
         inside = tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
         out = np.zeros([b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], x.dtype)
@@ -73,6 +74,12 @@ class Pad(Rearrange):
         x = draw.normal(draw.shape())
         width = tuple((draw.integer(0, 2), draw.integer(0, 1)) for _ in x.shape)
         return cls(width, draw.choice([0.0, 1.5])), (x,)
+
+
+def _holds(dtype: Any, value: float) -> bool:
+    """Whether a number is one of an integer dtype."""
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return low <= value <= high and value == int(value)
 
 
 class Extend(Rearrange):
@@ -223,9 +230,17 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
 
 
 def _one_number(value: Any) -> float:
+    if isinstance(value, Vertex):  # as a number it would lose its gradient
+        raise DomainError(
+            "pad",
+            "constant_values is a tensor, and the number in it would have no gradient",
+            "Use where(inside, pad(x, width), value), or pass float(value).",
+        )
     try:
+        if np.ndim(value):
+            raise TypeError("not one number")
         return float(value)
-    except TypeError:
+    except (TypeError, ValueError):
         raise DomainError(
             "pad",
             f"constant_values is {type(value).__name__}, not one number",

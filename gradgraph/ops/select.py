@@ -420,5 +420,7 @@ def one_hot(indices: Any, classes: int, dtype: Any = float) -> Any:
     array([[1., 0., 0.],
            [0., 0., 1.]])
     """
-    (count,) = ints("one_hot", "classes", classes)[:1] or (0,)
-    return OneHot.of(count, np.dtype(dtype).name)(_integers("one_hot", indices))
+    count = ints("one_hot", "classes", classes)
+    if isinstance(classes, tuple | list) or count[0] < 0:
+        raise ShapeError("one_hot", f"classes is {classes!r}, no length of an axis", "Use 0 or more.")
+    return OneHot.of(count[0], np.dtype(dtype).name)(_integers("one_hot", indices))

@@ -234,7 +234,8 @@ def transpose(x: Any, axes: Any = None) -> Any:
     ndim = np.ndim(x) if not hasattr(x, "ndim") else x.ndim
     if axes is None:
         return Transpose.of(tuple(range(ndim))[::-1])(x)
-    return Transpose.of(tuple(a + ndim if a < 0 else a for a in ints("transpose", "axes", axes)))(x)
+    order = ints("transpose", "axes", axes)
+    return Transpose.of(tuple(a + ndim if -ndim <= a < 0 else a for a in order))(x)
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
@@ -293,7 +294,12 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
-    return BroadcastTo.of(ints("broadcast_to", "shape", shape))(x)
+    lengths = ints("broadcast_to", "shape", shape)
+    if min(lengths, default=0) < 0:
+        raise ShapeError(
+            "broadcast_to", f"{lengths} is no shape", "Name every length: -1 stands for none here."
+        )
+    return BroadcastTo.of(lengths)(x)
 
 
 def ravel(x: Any) -> Any:
