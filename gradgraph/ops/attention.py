@@ -57,10 +57,9 @@ def attention(q: Any, k: Any, v: Any, *, mask: Any = None, causal: bool = False)
         allowed = past if allowed is None else both(allowed, past)
     if allowed is None:
         return matmul(softmax(scores), v)
-    lowest = float(np.finfo(scores.dtype).min) / 2  # the greatest score can be subtracted from it
-    result = matmul(softmax(where(allowed, scores, lowest)), v)
-    count = total(allowed, axis=-1, keepdims=True)
-    return masked(result, greater(count, 0))
+    some = greater(total(allowed, axis=-1, keepdims=True), 0)
+    closed = where(some, np.asarray(-np.inf, scores.dtype), np.asarray(0.0, scores.dtype))
+    return masked(matmul(softmax(where(allowed, scores, closed)), v), some)
 
 
 def _check(q: Shape, k: Shape, v: Shape) -> None:

@@ -71,7 +71,7 @@ class Getitem(Op):
 
     def _indexed(self, x: Spec, indices: Any, masks: Any) -> Spec:
         """The shape for some masks; integer indices count as 0."""
-        stand_in = np.broadcast_to(np.zeros((), bool), x.shape)
+        stand_in = np.broadcast_to(np.zeros((), "V0"), x.shape)  # elements without any bytes
         given = [
             np.broadcast_to(np.intp(0), i.shape) if m is None else m
             for i, m in zip(indices, masks, strict=True)
