@@ -261,7 +261,10 @@ def _field(
             (low - before * jump, high - before * jump, jump)
             for (low, high, jump), (before, _) in zip(known[0], width, strict=True)
         )
-    by_pixel = isinstance(step.op, Elementwise | Matmul) or getattr(step.op, "axis", 0) in (-1, (-1,))
+    by_pixel = isinstance(step.op, Elementwise | Matmul) or getattr(step.op, "axis", 0) in (
+        -1,
+        (-1,),
+    )
     sizes = {graph.specs[slot].shape[1:-1] for slot in step.inputs if graph.specs[slot].ndim > 2}
     jumps = {tuple(jump for _, _, jump in field) for field in known}
     fits = len(shape) > 2 and sizes == {shape[1:-1]} and len(jumps) == 1

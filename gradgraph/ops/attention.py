@@ -78,6 +78,14 @@ def _check(q: Shape, k: Shape, v: Shape) -> None:
             f"{shapes}: there are {k[-2]} keys, but {v[-2]} values",
             "Give each key one value: axis -2 of k and v must agree.",
         )
+    try:
+        np.broadcast_shapes(q[:-2], k[:-2], v[:-2])
+    except ValueError:
+        raise ShapeError(
+            "attention",
+            f"{shapes}: their leading axes {q[:-2]}, {k[:-2]} and {v[:-2]} do not broadcast",
+            "Make them equal or 1.",
+        ) from None
 
 
 def _read(mask: Any, shape: Shape) -> tuple[Any, Any]:

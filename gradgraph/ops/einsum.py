@@ -221,7 +221,9 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:
     long, steps = _plan(text, shapes)
     xs = [x if n == m else reshape(x, m) for x, n, m in zip(xs, shapes, long, strict=True)]
     if len(steps) > 1:  # or a product of some operands is computed in a smaller dtype
-        dtype = promote(*(Spec(x.shape, x.dtype) if hasattr(x, "dtype") else Spec.of(x) for x in xs))
+        dtype = promote(
+            *(Spec(x.shape, x.dtype) if hasattr(x, "dtype") else Spec.of(x) for x in xs)
+        )
         xs = [x if getattr(x, "dtype", dtype) == dtype else cast(x, dtype) for x in xs]
     for group, op in steps:
         result = op(*(xs[i] for i in group))

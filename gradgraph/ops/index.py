@@ -282,6 +282,7 @@ def getitem(x: Any, index: Any) -> Any:
     >>> getitem(np.array([10.0, 20.0, 30.0]), [0, 0, -1])
     array([10., 10., 30.])
     """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
     pattern, arrays = parsed("getitem", index)
     return Getitem.of(pattern)(x, *arrays)
 

@@ -246,7 +246,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """
     x = x if hasattr(x, "ndim") else np.asarray(x)
     axes = list(range(x.ndim))
-    i, j = (axes_of("swapaxes", a, x.ndim)[0] for a in (axis1, axis2))
+    i, j = (one_axis("swapaxes", a, x.ndim) for a in (axis1, axis2))
     axes[i], axes[j] = axes[j], axes[i]
     return Transpose.of(tuple(axes))(x)
 
@@ -266,10 +266,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     x = x if hasattr(x, "ndim") else np.asarray(x)
     ndim = x.ndim
     pairs = [
-        [
-            axes_of("moveaxis", a, ndim)[0] + ndim
-            for a in (s if isinstance(s, tuple | list) else [s])
-        ]
+        [one_axis("moveaxis", a, ndim) + ndim for a in (s if isinstance(s, tuple | list) else [s])]
         for s in (source, destination)
     ]
     if len(pairs[0]) != len(pairs[1]) or any(len(set(p)) < len(p) for p in pairs):
