@@ -601,6 +601,12 @@ class TestAttention:
         q, k, v = self.inputs()
         assert np.isnan(gg.attention(q, k, v, mask=np.array([0.0, np.nan, 0.0]))).all()
 
+    def test_leading_axes_that_do_not_fit_are_named(self):
+        for leads in ((2, 3, 3), (2, 2, 3)):
+            args = [np.ones((lead, 4, 2)) for lead in leads]
+            with pytest.raises(gg.ShapeError, match="attention: .* do not broadcast"):
+                gg.attention(*args)
+
     def test_nothing_to_compare(self):
         np.testing.assert_array_equal(
             gg.attention(np.ones((2, 1)), np.ones((0, 1)), np.ones((0, 3))), np.zeros((2, 3))
