@@ -604,7 +604,7 @@ class TestAttention:
     def test_leading_axes_that_do_not_fit_are_named(self):
         for leads in ((2, 3, 3), (2, 2, 3)):
             args = [np.ones((lead, 4, 2)) for lead in leads]
-            with pytest.raises(gg.ShapeError, match="attention: .* do not broadcast"):
+            with pytest.raises(gg.ShapeError, match=r"attention: .* do not broadcast"):
                 gg.attention(*args)
 
     def test_nothing_to_compare(self):
