@@ -235,17 +235,27 @@ class Op:
     def _trace(self, args: Sequence[Any], mode: Mode) -> Any:
         """The op on operands of which only shape and dtype are known: recorded, not computed."""
         inputs = tuple(a if isinstance(a, Vertex) else self._constant(a, True) for a in args)
-        spec = self.spec(*(spec_of(x._data) for x in inputs))
+        spec = self._foreseen(inputs)
         data = tuple(p.stand_in() for p in spec) if self.outputs > 1 else spec.stand_in()
-        saved: tuple[Any, ...] = ()
-        if self.saves:  # only the op itself knows their shapes
-            _, saved = self._compute([x._data for x in inputs])
+        saved = self._saved_stand_ins(inputs, spec) if self.saves else ()
         tracked = mode.record and self._follows(inputs)
         seen = sum(x.version for x in inputs)
         vertex = make(self.traced, data, self, inputs, saved, seen, tracked, mode)  # type: ignore[arg-type]
         if self.outputs == 1:
             return vertex
         return tuple(Part.of(i)(vertex) for i in range(self.outputs - self.hidden))
+
+    def _foreseen(self, inputs: Sequence[Vertex]) -> Any:
+        """The spec of the result for inputs of which some are traced."""
+        return self.spec(*(spec_of(x._data) for x in inputs))
+
+    def _saved_stand_ins(self, inputs: Sequence[Vertex], spec: Any) -> tuple[Any, ...]:
+        """What stands for the saved arrays of a traced vertex.
+
+        Only the op itself knows their shapes, so it runs on stand-ins, unless a subclass does
+        better.
+        """
+        return self._compute([x._data for x in inputs])[1]
 
     def _compute(self, args: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
         if self.checks:

@@ -430,8 +430,8 @@ _FACTOR = (
     Fault(
         "attention: a query that may look at nothing gets the mean of all values",
         ATTENTION + "attention",
-        "return masked(result, greater(count, 0))",
-        "return result",
+        "return masked(matmul(softmax(where(allowed, scores, closed)), v), some)",
+        "return matmul(softmax(where(allowed, scores, closed)), v)",
         (TEST + "test_ops_linalg.py::TestAttention",),
     ),
 )

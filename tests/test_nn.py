@@ -370,3 +370,27 @@ class TestInit:
             init.fans((3,))
         with pytest.raises(gg.DomainError, match="3 groups"):
             init.fans((3, 3, 2, 4), groups=3)
+
+
+class TestSummary:
+    def test_layers_that_normalise(self):
+        """Ops with several outputs: mean and variance are for their rules only."""
+        w = gg.Tensor(np.ones((3, 3, 3, 8)), requires_grad=True)
+        gamma, beta = (gg.Tensor(np.ones(8), requires_grad=True) for _ in range(2))
+
+        def net(x):
+            y = gg.conv(x, w, padding=1)
+            return gg.conv(gg.layer_norm(y, gamma, beta), v, padding=1)
+
+        v = gg.Tensor(np.ones((3, 3, 8, 4)), requires_grad=True)
+        found = gg.summary(net, (1, 8, 8, 3))
+        assert [row.weights for row in found.rows] == [216, 8, 8, 288]
+        assert [row.field for row in found.rows] == [(3, 3), (3, 3), (3, 3), (5, 5)]
+        found = gg.summary(lambda x: gg.batch_norm(gg.conv(x, w), gamma, beta), (1, 8, 8, 3))
+        assert [row.weights for row in found.rows] == [216, 8, 8]
+        assert found.rows[-1].field == ()
+
+    def test_weights_that_are_transposed(self):
+        w = gg.Tensor(np.ones((4, 16)), requires_grad=True)
+        (row,) = gg.summary(lambda x: x @ w.T, (2, 16)).rows
+        assert (row.weights, row.m_in, row.m_out) == (64, 16, 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -106,6 +107,76 @@ def test_values_are_not_known(f):
 def test_a_mask_has_no_known_number_of_elements():
     with pytest.raises(gg.IndexingError, match="how many"):
         gg.trace(lambda x: x[x > 0], (3,))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.array([True, False, True]),
+        (slice(None, None, -1), np.array([False, True, True])),
+        (True, np.array([False, True, False])),
+        (False, ...),
+        (np.eye(3, dtype=bool),),
+        (None, np.array([0, 2]), np.array([True, False, True])),
+    ],
+)
+def test_a_known_mask_has_a_known_number_of_elements(index):
+    x = np.arange(9.0).reshape(3, 3)
+    graph = gg.trace(lambda x: x[index] * x[index].size, x)
+    assert graph.specs[graph.outputs[0]].shape == x[index].shape
+    assert_array_equal(graph.replay(x + 1), (x + 1)[index] * x[index].size)
+    batch = np.stack([x, x + 1])
+    assert_array_equal(
+        gg.vmap(lambda x: x[index].sum() / 2)(batch), [x[index].sum() / 2 for x in batch]
+    )
+
+
+def test_a_cast_to_integers_is_made_when_it_runs():
+    for dtype in (int, bool):
+        graph = gg.trace(lambda x, dtype=dtype: x.astype(dtype), (2,))
+        assert_array_equal(graph.replay([0.5, 3.5]), np.array([0.5, 3.5]).astype(dtype))
+        found = gg.vmap(lambda x, dtype=dtype: x.astype(dtype) * 2)(np.array([0.5, 3.5]))
+        assert_array_equal(found, np.array([0.5, 3.5]).astype(dtype) * 2)
+    slopes = gg.trace(gg.grad(lambda x: (x * x.astype(int)).sum()), (2,)).replay([1.5, 3.5])
+    assert slopes.tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: gg.max_pool(x, 2),
+        lambda x: gg.max_pool(x, 2, return_indices=True),
+        lambda x: x[:, np.arange(999)],
+        lambda x: x[:, np.arange(1000) > 0],
+    ],
+)
+def test_nothing_is_allocated(f):
+    tracemalloc.start()
+    gg.trace(f, (8, 1000, 1000, 16))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1_000_000
+
+
+def test_a_winner_of_a_pool_is_traced_as_it_is():
+    for size in (16, 17):  # a tap's number fits a byte, or it does not
+        x = np.zeros((1, 20, 20, 1))
+        with gg.capture():
+            real = gg.max_pool(gg.Tensor(x), size)
+        graph = gg.trace(lambda x, size=size: gg.max_pool(x, size), x)
+        (traced,) = graph.vertices[graph.outputs[0]].saved
+        assert (traced.shape, traced.dtype) == (real.saved[0].shape, real.saved[0].dtype)
+
+
+def test_labels_that_are_not_known_are_not_judged():
+    loss = gg.trace(gg.hinge_loss, (2,), (2,))
+    assert loss.replay([0.5, 0.5], [1.0, -1.0]) == 1.0
+    gg.trace(lambda high: gg.uniform(1.0, high, rng=0), (2,))
+
+
+def test_a_copy_would_know_values():
+    with pytest.raises(gg.GradError, match="are not known"):
+        gg.trace(lambda x: copy.deepcopy(x) + x, (2,))
 
 
 def test_a_detached_value_is_that_of_the_run():

@@ -57,10 +57,9 @@ def attention(q: Any, k: Any, v: Any, *, mask: Any = None, causal: bool = False)
         allowed = past if allowed is None else both(allowed, past)
     if allowed is None:
         return matmul(softmax(scores), v)
-    lowest = float(np.finfo(scores.dtype).min) / 2  # the greatest score can be subtracted from it
-    result = matmul(softmax(where(allowed, scores, lowest)), v)
-    count = total(allowed, axis=-1, keepdims=True)
-    return masked(result, greater(count, 0))
+    some = greater(total(allowed, axis=-1, keepdims=True), 0)
+    closed = where(some, np.asarray(-np.inf, scores.dtype), np.asarray(0.0, scores.dtype))
+    return masked(matmul(softmax(where(allowed, scores, closed)), v), some)
 
 
 def _check(q: Shape, k: Shape, v: Shape) -> None:
@@ -79,6 +78,14 @@ def _check(q: Shape, k: Shape, v: Shape) -> None:
             f"{shapes}: there are {k[-2]} keys, but {v[-2]} values",
             "Give each key one value: axis -2 of k and v must agree.",
         )
+    try:
+        np.broadcast_shapes(q[:-2], k[:-2], v[:-2])
+    except ValueError:
+        raise ShapeError(
+            "attention",
+            f"{shapes}: their leading axes {q[:-2]}, {k[:-2]} and {v[:-2]} do not broadcast",
+            "Make them equal or 1.",
+        ) from None
 
 
 def _read(mask: Any, shape: Shape) -> tuple[Any, Any]:

@@ -18,7 +18,7 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import SCALARS, Op
 from ..spec import Shape, Spec, promote, show
-from .elementwise import mask
+from .elementwise import cast, mask
 from .shape import broadcast_to, reshape
 
 __all__ = ["einsum"]
@@ -220,6 +220,11 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:
     shapes = tuple(x.shape if hasattr(x, "shape") else () for x in xs)
     long, steps = _plan(text, shapes)
     xs = [x if n == m else reshape(x, m) for x, n, m in zip(xs, shapes, long, strict=True)]
+    if len(steps) > 1:  # or a product of some operands is computed in a smaller dtype
+        dtype = promote(
+            *(Spec(x.shape, x.dtype) if hasattr(x, "dtype") else Spec.of(x) for x in xs)
+        )
+        xs = [x if getattr(x, "dtype", dtype) == dtype else cast(x, dtype) for x in xs]
     for group, op in steps:
         result = op(*(xs[i] for i in group))
         xs = [x for i, x in enumerate(xs) if i not in group] + [result]

@@ -11,6 +11,7 @@ from .. import scalar
 from ..draw import Draw
 from ..kernels.numpy_ import masked
 from ..kink import Kink
+from ..mode import no_grad
 from ..node import Vertex, leaf
 from ..op import Op
 from ..spec import Spec, broadcast, floating, inexact, promote
@@ -686,6 +687,9 @@ def cast(x: Any, dtype: Any) -> Any:
     """
     result = Cast.of(np.dtype(dtype).name)
     if np.dtype(dtype).kind != "f" and isinstance(x, Vertex):
+        if x.__class__ is Op.traced:  # its values are known when the graph runs
+            with no_grad():
+                return result(x)
         return leaf(Op.vertex, result(x._data))
     return result(x)
 

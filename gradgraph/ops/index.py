@@ -52,21 +52,32 @@ class Getitem(Op):
 
     def spec(self, x: Spec, *indices: Spec) -> Spec:
         """The shape; a mask counts as if it held nowhere, or once where an index needs it to."""
-        stand_in = np.broadcast_to(np.zeros((), bool), x.shape)
-        zeros = [
-            np.zeros(i.shape, bool) if i.dtype == bool else np.broadcast_to(np.intp(0), i.shape)
-            for i in indices
-        ]
-        masks = [z for z in zeros if z.dtype == bool and z.size]
+        masks = [np.zeros(i.shape, bool) if i.dtype == bool else None for i in indices]
         try:
-            try:
-                return x.with_shape(np.shape(stand_in[index_of(self.pattern, zeros)]))
-            except IndexError:
-                if not masks:
-                    raise
-                for z in masks:
-                    z.flat[0] = True
-                return x.with_shape(np.shape(stand_in[index_of(self.pattern, zeros)]))
+            return self._indexed(x, indices, masks)
+        except IndexingError:
+            some = [m for m in masks if m is not None and m.size]
+            if not some:
+                raise
+            for m in some:
+                m.flat[0] = True
+            return self._indexed(x, indices, masks)
+
+    def _foreseen(self, inputs: Any) -> Spec:
+        """The shape where the masks are known: they are never traced."""
+        arrays = [i._data for i in inputs[1:]]
+        masks = [a if a.dtype == bool else None for a in arrays]
+        return self._indexed(Spec.of(inputs[0]._data), list(map(Spec.of, arrays)), masks)
+
+    def _indexed(self, x: Spec, indices: Any, masks: Any) -> Spec:
+        """The shape for some masks; integer indices count as 0."""
+        stand_in = np.broadcast_to(np.zeros((), "V0"), x.shape)  # elements without any bytes
+        given = [
+            np.broadcast_to(np.intp(0), i.shape) if m is None else m
+            for i, m in zip(indices, masks, strict=True)
+        ]
+        try:
+            return x.with_shape(np.shape(stand_in[index_of(self.pattern, given)]))
         except (IndexError, ValueError) as error:
             raise bad_index(self.name, x.shape, error) from None
 
@@ -271,6 +282,7 @@ def getitem(x: Any, index: Any) -> Any:
     >>> getitem(np.array([10.0, 20.0, 30.0]), [0, 0, -1])
     array([10., 10., 30.])
     """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
     pattern, arrays = parsed("getitem", index)
     return Getitem.of(pattern)(x, *arrays)
 

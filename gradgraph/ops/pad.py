@@ -9,6 +9,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
+from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, show
 from .shape import Rearrange
@@ -27,12 +28,6 @@ class Pad(Rearrange):
     linear = ()
 
     def forward(self, x: Any) -> Any:
-        if x.dtype.kind in "biu" and self.value != int(self.value):
-            raise DomainError(
-                self.name,
-                f"value {self.value} does not fit into an array of {x.dtype}",
-                "Pad with an integer, or convert x to floats.",
-            )
         inside = tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
         out = np.zeros([b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], x.dtype)
         if self.value:
@@ -206,7 +201,7 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
         ) from None
     widths = tuple((int(b), int(a)) for b, a in pairs)
     if mode == "constant":
-        op: Any = Pad.of(widths, _one_number(constant_values))
+        op: Any = Pad.of(widths, _one_number(constant_values, x.dtype))
     else:
         op = Extend.of(widths, mode)
     Pad.of(widths).spec(Spec(x.shape, x.dtype))
@@ -222,12 +217,30 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
     return op(x)
 
 
-def _one_number(value: Any) -> float:
+def _one_number(value: Any, dtype: Any) -> float:
+    """The number to pad an array of some dtype with, checked."""
+    if isinstance(value, Vertex):  # as a number it would lose its gradient
+        raise DomainError(
+            "pad",
+            "constant_values is a tensor, and the number in it would have no gradient",
+            "Use where(inside, pad(x, width), value), or pass float(value).",
+        )
     try:
-        return float(value)
-    except TypeError:
+        if np.ndim(value):
+            raise TypeError("not one number")
+        number = float(value)
+    except (TypeError, ValueError):
         raise DomainError(
             "pad",
             f"constant_values is {type(value).__name__}, not one number",
             "Pad several times for several numbers.",
         ) from None
+    if dtype.kind in "biu":
+        low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        if not low <= number <= high or number != int(number):
+            raise DomainError(
+                "pad",
+                f"value {number:g} does not fit into an array of {dtype}",
+                "Pad with a number of that dtype, or convert x to floats.",
+            )
+    return number

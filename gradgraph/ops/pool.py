@@ -133,6 +133,10 @@ class MaxPool(Pool):
     def jvp_x(self, t: Any, out: Any, x: Any, winner: Any) -> Any:
         return Pick.of(*self.geometry)(t, winner)
 
+    def _saved_stand_ins(self, inputs: Any, spec: Spec) -> Any:
+        dtype = np.dtype(pooling.winner_dtype(self.kernel))
+        return (Spec(spec.shape, dtype).stand_in(),)
+
     def spec(self, x: Spec) -> Spec:
         return Spec(_ordered(self, x), x.dtype)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DomainError, DTypeError, ShapeError
 from ..node import Vertex
+from ..op import Op
 from ..spec import Shape, Spec, broadcast, floating, show
 from .elementwise import cast, mask
 from .loss import check_number, real, spec_of
@@ -178,7 +179,8 @@ def uniform(low: Any = 0.0, high: Any = 1.0, shape: Any = None, *, rng: Rng) -> 
     low, high = real(op, "low", low), real(op, "high", high)
     dtype = floating(spec_of(low), spec_of(high))
     own = _drawn_shape(op, shape, low=low, high=high)
-    if (_values(low) > _values(high)).any():
+    known = Op.traced not in (low.__class__, high.__class__)
+    if known and (_values(low) > _values(high)).any():
         raise DomainError(op, "low is above high", "Exchange them.")
     return low + (high - low) * source.random(own, _drawable(dtype)).astype(dtype, copy=False)
 

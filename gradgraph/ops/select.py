@@ -192,7 +192,10 @@ class Put(Op):
         return self(np.zeros(out.shape, out.dtype), t, *indices)
 
     def spec(self, x: Spec, values: Spec, *indices: Spec) -> Spec:
-        there = Getitem.of(self.pattern).spec(x, *indices).shape
+        try:
+            there = Getitem.of(self.pattern).spec(x, *indices).shape
+        except IndexingError as error:
+            raise IndexingError("put", error.problem, error.fix) from None
         known = not any(i.dtype == bool for i in indices)  # how often a mask holds is not
         tail = there[max(len(there) - values.ndim, 0) :]
         if values.ndim > len(there) or (
@@ -420,5 +423,9 @@ def one_hot(indices: Any, classes: int, dtype: Any = float) -> Any:
     array([[1., 0., 0.],
            [0., 0., 1.]])
     """
-    (count,) = ints("one_hot", "classes", classes)[:1] or (0,)
-    return OneHot.of(count, np.dtype(dtype).name)(_integers("one_hot", indices))
+    count = ints("one_hot", "classes", classes)
+    if isinstance(classes, tuple | list) or count[0] < 0:
+        raise ShapeError(
+            "one_hot", f"classes is {classes!r}, no length of an axis", "Use 0 or more."
+        )
+    return OneHot.of(count[0], np.dtype(dtype).name)(_integers("one_hot", indices))

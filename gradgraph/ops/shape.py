@@ -234,7 +234,8 @@ def transpose(x: Any, axes: Any = None) -> Any:
     ndim = np.ndim(x) if not hasattr(x, "ndim") else x.ndim
     if axes is None:
         return Transpose.of(tuple(range(ndim))[::-1])(x)
-    return Transpose.of(tuple(a + ndim if a < 0 else a for a in ints("transpose", "axes", axes)))(x)
+    order = ints("transpose", "axes", axes)
+    return Transpose.of(tuple(a + ndim if -ndim <= a < 0 else a for a in order))(x)
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
@@ -245,7 +246,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """
     x = x if hasattr(x, "ndim") else np.asarray(x)
     axes = list(range(x.ndim))
-    i, j = (axes_of("swapaxes", a, x.ndim)[0] for a in (axis1, axis2))
+    i, j = (one_axis("swapaxes", a, x.ndim) for a in (axis1, axis2))
     axes[i], axes[j] = axes[j], axes[i]
     return Transpose.of(tuple(axes))(x)
 
@@ -265,10 +266,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     x = x if hasattr(x, "ndim") else np.asarray(x)
     ndim = x.ndim
     pairs = [
-        [
-            axes_of("moveaxis", a, ndim)[0] + ndim
-            for a in (s if isinstance(s, tuple | list) else [s])
-        ]
+        [one_axis("moveaxis", a, ndim) + ndim for a in (s if isinstance(s, tuple | list) else [s])]
         for s in (source, destination)
     ]
     if len(pairs[0]) != len(pairs[1]) or any(len(set(p)) < len(p) for p in pairs):
@@ -293,7 +291,12 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
-    return BroadcastTo.of(ints("broadcast_to", "shape", shape))(x)
+    lengths = ints("broadcast_to", "shape", shape)
+    if min(lengths, default=0) < 0:
+        raise ShapeError(
+            "broadcast_to", f"{lengths} is no shape", "Name every length: -1 stands for none here."
+        )
+    return BroadcastTo.of(lengths)(x)
 
 
 def ravel(x: Any) -> Any:
