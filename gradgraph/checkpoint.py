@@ -113,6 +113,8 @@ def _spec(v: Vertex) -> Any:
 
 def _applied(op: Op, inputs: tuple[Vertex, ...]) -> Any:
     """The vertex of an op; it keeps what the op saved, even if it is not recorded."""
+    if _kind(inputs) is Op.traced:
+        return _traced(op, inputs)
     data, saved = (
         (inputs[0].saved[op.index], ())
         if isinstance(op, Saved)
@@ -124,6 +126,19 @@ def _applied(op: Op, inputs: tuple[Vertex, ...]) -> Any:
     if not (tracked or mode.capture):
         return make(Op.vertex, data, None, (), saved, 0, False, mode)
     return make(Op.vertex, data, op, inputs, saved, _versions(inputs), tracked, mode)
+
+
+def _traced(op: Op, inputs: tuple[Vertex, ...]) -> Any:
+    """The vertex of an op on operands of which only shape and dtype are known."""
+    if isinstance(op, Saved):
+        return Saved.all(inputs[0])[op.index]
+    result = op._trace(inputs, current())
+    return result if op.outputs == 1 else result[0].inputs[0]
+
+
+def _kind(vertices: Iterable[Any]) -> Any:
+    """The class of what is made from these: traced if one of them is."""
+    return Op.traced if any(v.__class__ is Op.traced for v in vertices) else Op.vertex
 
 
 def _versions(vertices: Iterable[Vertex]) -> int:
@@ -229,7 +244,7 @@ def _stand_in(x: Any, wanted: bool) -> Vertex:
     """
     if isinstance(x, Vertex):
         tracked = wanted or x.requires_grad
-        return make(Op.vertex, x._data, ALIAS, (x,), (), x.version, tracked, current())  # type: ignore[no-any-return]
+        return make(_kind([x]), x._data, ALIAS, (x,), (), x.version, tracked, current())  # type: ignore[no-any-return]
     return leaf(Op.vertex, x, wanted)  # type: ignore[no-any-return]
 
 
@@ -309,7 +324,7 @@ def _folded(outs: Sequence[Any], start: int, title: str) -> list[Any]:
     data = _one_or_all([h._data for h in heads])
     seen = _versions(inputs) if fresh else -1  # a sweep will say what was changed
     op = Checkpoint(program, title)
-    vertex = make(Op.vertex, data, op, inputs, (), seen, True, current())
+    vertex = make(_kind(heads), data, op, inputs, (), seen, True, current())
     parts = [vertex] if len(heads) == 1 else [Part.of(i)(vertex) for i in range(len(heads))]
     for part, head in zip(parts, heads, strict=True):
         part.name = head.name

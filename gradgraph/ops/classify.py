@@ -24,7 +24,7 @@ from .loss import (
     spec_of,
 )
 from .reduce import sum
-from .softmax import log_softmax, softmax
+from .softmax import log_softmax, log_total, softmax, to_top
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -35,11 +35,11 @@ class CrossEntropy(Loss):
     constant = ("labels",)
 
     def forward(self, logits: Any, labels: Any) -> Any:
-        logits = logits.astype(floating(Spec.of(logits)), copy=False)
         _check_labels(self.name, labels, logits.shape)
-        shifted = logits - np.max(logits, axis=-1, keepdims=True, initial=-np.inf)
-        chosen = np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
-        return self._reduce(np.log(np.sum(np.exp(shifted), axis=-1)) - chosen)
+        shifted, _ = to_top(logits, -1)
+        chosen = np.take_along_axis(shifted, labels[..., None], axis=-1)
+        losses = (log_total(shifted, -1) - chosen)[..., 0]
+        return self._reduce(losses.astype(floating(Spec.of(logits)), copy=False))
 
     def vjp_logits(self, g: Any, out: Any, logits: Any, labels: Any) -> Any:
         each = self._each(g, labels.size)

@@ -11,7 +11,8 @@ from .. import scalar
 from ..draw import Draw
 from ..kernels.numpy_ import masked
 from ..kink import Kink
-from ..node import Vertex, leaf
+from ..mode import no_grad
+from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, broadcast, floating, inexact, promote
 
@@ -193,7 +194,7 @@ class Power(Binary):
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = both(equal(x, 0), equal(y, 0))
-        return g * (y * where(flat, 1.0, x) ** (y - 1))
+        return g * (y * where(flat, 1.0, x) ** (y - 1.0))  # unsigned integers would wrap around
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = greater_equal(0, x)
@@ -686,7 +687,8 @@ def cast(x: Any, dtype: Any) -> Any:
     """
     result = Cast.of(np.dtype(dtype).name)
     if np.dtype(dtype).kind != "f" and isinstance(x, Vertex):
-        return leaf(Op.vertex, result(x._data))
+        with no_grad():
+            return result(x)
     return result(x)
 
 

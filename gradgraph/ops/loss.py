@@ -159,6 +159,11 @@ def spec_of(x: Any) -> Spec:
     return Spec.of(x._data if isinstance(x, Vertex) else x)
 
 
+def known(x: Any) -> bool:
+    """Whether the values of an operand are known: they are not while a function is traced."""
+    return x.__class__ is not Op.traced
+
+
 def real(op: str, name: str, x: Any) -> Any:
     """An operand as a tensor, an array or a Python number, if it holds real numbers."""
     if not isinstance(x, Vertex | np.ndarray | int | float):

@@ -14,8 +14,9 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
+from ..node import Vertex
 from ..op import Op
-from ..spec import Shape, Spec, accumulating, axes_of, floating, show
+from ..spec import Shape, Spec, accumulating, axes_of, floating, show, spec_of
 from .elementwise import cast
 from .reduce import mean
 from .shape import reshape
@@ -133,7 +134,8 @@ def batch_norm(
         return_stats: whether to return (y, mean, var), for a layer that keeps running ones.
 
     Returns:
-        y in the shape and dtype of x; with `return_stats` also the (channels,) mean and the biased
+        y in the shape of x, and in its dtype unless that of gamma or beta is wider; integers give
+        float64. With `return_stats` also the (channels,) mean and the biased
         variance Σ (x - mean)² / n that were used, in float32 if x is float16.
 
     Raises:
@@ -158,9 +160,12 @@ def batch_norm(
                 "training is False, but running_mean and running_var were not both given",
                 "Pass the statistics that were collected in training, or training=True.",
             )
+        middle, var = (v if hasattr(v, "ndim") else np.asarray(v) for v in (middle, var))
         for name, value in (("running_mean", middle), ("running_var", var)):
             _fits("batch_norm", name, value, channels, x)
         y = (x - middle) * (1 / np.sqrt(var + eps))
+        dtype = floating(spec_of(x._data if isinstance(x, Vertex) else x))
+        y = y if y.dtype == dtype else cast(y, dtype)
     y = _affine("batch_norm", y, gamma, beta, channels, x)
     return (y, middle, var) if return_stats else y
 
@@ -294,7 +299,8 @@ def _affine(
     op: str, y: Any, gamma: Any, beta: Any, wanted: Shape, x: Any, axes: Shape = (-1,)
 ) -> Any:
     """gamma · y + beta, each in the shape of the axes, or None."""
-    lined = tuple(n if i - x.ndim in axes else 1 for i, n in enumerate(x.shape))[axes[0] :]
+    lined = tuple(n if i - x.ndim in axes else 1 for i, n in enumerate(x.shape))
+    lined = lined[axes[0] :] if axes else ()
     for name, value in (("gamma", gamma), ("beta", beta)):
         if value is None:
             continue

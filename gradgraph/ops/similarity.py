@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import ShapeError
 from ..spec import Shape, axes_of, broadcast
 from .elementwise import both, equal, mask, maximum, negate, where
-from .exponential import sqrt
 from .loss import check_number, real, spec_of
+from .magnitude import norm
 from .reduce import sum
 from .shape import broadcast_to
 
@@ -43,11 +43,13 @@ def cosine_similarity(x: Any, y: Any, *, axis: int = -1, eps: float = 1e-8) -> A
     if axis is None or len(axes) != 1:
         raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=-1.")
     x, y = _vectors(x, axes[0], shape), _vectors(y, axes[0], shape)
-    squares = [sum(v * v, axis=axes) for v in (x, y)]
-    zero = [equal(s, 0) for s in squares]
-    norms = [maximum(sqrt(where(z, 1.0, s)), least) for z, s in zip(zero, squares, strict=True)]
-    alike = sum(x * y, axis=axes) / (norms[0] * norms[1])
-    return mask(alike, both(*map(negate, zero)))
+    lengths = [norm(v, axis=axes, keepdims=True) for v in (x, y)]
+    zero = [equal(length, 0) for length in lengths]
+    x, y = (
+        v / maximum(where(z, 1.0, length), least)  # first, so that no product overflows
+        for v, z, length in zip((x, y), zero, lengths, strict=True)
+    )
+    return sum(mask(x * y, both(*map(negate, zero))), axis=axes)
 
 
 def _vectors(x: Any, axis: int, shape: Shape) -> Any:
