@@ -169,6 +169,24 @@ def flag(op: str, name: str, value: Any) -> bool:
     raise DTypeError(op, f"{name} is {value!r}, not a bool", f"Use {name}=True or {name}=False.")
 
 
+def shaped(op: str, x: Any) -> Any:
+    """An operand that knows its shape: a tensor or an array as it is, anything else as an array.
+
+    >>> shaped("sum", [[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    if hasattr(x, "ndim") and not isinstance(x, type):
+        return x
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise DTypeError(
+            op,
+            f"an operand is {type(x).__name__} {str(x)[:40]!r}, whose parts differ in shape",
+            "Pass nested lists of equal length, or an array.",
+        ) from None
+
+
 def axes_of(op: str, axis: Any, ndim: int) -> Shape:
     """`axis` (None, int or tuple, negative or not) as sorted negative axes, checked.
 

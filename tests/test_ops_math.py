@@ -538,3 +538,23 @@ def test_second_derivatives_at_infinity_are_numbers():
     for f in (gg.silu, gg.mish, gg.gelu, gg.softplus, lambda x: gg.gelu(x, True)):
         second = gg.grad(lambda x: gg.grad(lambda x: f(x).sum())(x).sum())  # noqa: B023
         assert_array_equal(second(np.array([-inf, -1e4, 1e4, inf])), 0.0)
+
+
+def test_a_power_whose_exponent_is_an_unsigned_zero():
+    x = np.array([1e10, 3.0, 2.0])
+    for dtype in (np.uint8, np.uint64):
+        y = np.array([0, 1, 2], dtype)
+        assert_array_equal(slopes(lambda x: x**y, x), [0.0, 1.0, 4.0])  # noqa: B023
+
+
+@pytest.mark.parametrize("f", [gg.softplus, gg.celu, gg.elu])
+def test_a_parameter_from_numpy_leaves_the_dtype_alone(f):
+    x = X.astype(np.float32)
+    assert f(x, np.float64(2.0)).dtype == np.float32
+    assert_array_equal(f(x, np.float64(2.0)), f(x, 2.0))
+
+
+def test_no_type_of_numbers():
+    for dtype in ("flot32", "U3", None, object):
+        with pytest.raises(gg.DTypeError, match=r"^cast: dtype is .*, no type of numbers"):
+            gg.cast(gg.Tensor(X), dtype)

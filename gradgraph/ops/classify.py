@@ -10,7 +10,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, floating, show
+from ..spec import Shape, Spec, floating, shaped, show
 from .elementwise import both, cast, equal, mask, negate, where
 from .index import getitem
 from .loss import (
@@ -284,7 +284,7 @@ def cross_entropy(
     op = "cross_entropy"
     check_reduction(op, reduction)
     smoothing = check_number(op, "label_smoothing", label_smoothing, 0.0, 1.0)
-    logits, labels = (a if hasattr(a, "ndim") else np.asarray(a) for a in (logits, labels))
+    logits, labels = (shaped(op, a) for a in (logits, labels))
     if labels.dtype.kind == "f" and labels.ndim == logits.ndim > 0:
         if ignore_index is not None:
             raise DTypeError(
@@ -327,7 +327,7 @@ def nll_loss(
     """
     op = "nll_loss"
     check_reduction(op, reduction)
-    log_probs, labels = (a if hasattr(a, "ndim") else np.asarray(a) for a in (log_probs, labels))
+    log_probs, labels = (shaped(op, a) for a in (log_probs, labels))
     check_classes(op, spec_of(log_probs), spec_of(labels))
     if log_probs.dtype.kind != "f":
         log_probs = cast(log_probs, floating(spec_of(real(op, "log_probs", log_probs))))

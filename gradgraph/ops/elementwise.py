@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
+from ..errors import DTypeError
 from ..kernels.numpy_ import masked
 from ..kink import Kink
 from ..mode import no_grad
@@ -682,11 +683,20 @@ def cast(x: Any, dtype: Any) -> Any:
 
     A cast to integers has no gradient.
 
+    Raises:
+        DTypeError: if dtype is no type of numbers.
+
     >>> cast(np.array([1.0, 2.0]), np.float32).dtype
     dtype('float32')
     """
-    result = Cast.of(np.dtype(dtype).name)
-    if np.dtype(dtype).kind != "f" and isinstance(x, Vertex):
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        wanted = np.dtype(object)
+    if wanted.kind not in "biufc" or dtype is None:
+        raise DTypeError("cast", f"dtype is {dtype!r}, no type of numbers", "Try np.float32.")
+    result = Cast.of(wanted.name)
+    if wanted.kind != "f" and isinstance(x, Vertex):
         with no_grad():
             return result(x)
     return result(x)

@@ -114,7 +114,7 @@ def reduced(losses: Any, reduction: str) -> Any:
 
 def check_reduction(op: str, reduction: Any) -> str:
     """The reduction, if there is such a one."""
-    if reduction not in REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise DomainError(op, f"reduction {reduction!r} is unknown", f"Use one of {REDUCTIONS}.")
     return str(reduction)
 

@@ -12,7 +12,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..kink import Kink
-from ..spec import Spec, accumulating, axes_of, flag, floating, show
+from ..spec import Spec, accumulating, axes_of, flag, floating, shaped, show
 from .elementwise import absolute, cast, equal, mask, maximum, negate, where
 from .reduce import Reduce, Sum, max, min, sum
 
@@ -132,7 +132,7 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
 
 
 def _norm(op: str, x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(op, x)
     if x.dtype.kind == "c":
         raise DTypeError(op, "x is complex", "Use norm(absolute(x)).")
     if isinstance(ord, bool) or not isinstance(ord, int | float | np.number):
@@ -177,6 +177,6 @@ def normalize(x: Any, axis: Any = -1, ord: float = 2, eps: float = 1e-12) -> Any
     """
     if not isinstance(eps, int | float | np.number) or not eps > 0:
         raise DomainError("normalize", f"eps is {eps!r}, not a number > 0", "Use eps=1e-12.")
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("normalize", x)
     length = _norm("normalize", x, ord, axis, True)
     return x / maximum(length, builtins.max(float(eps), float(np.finfo(length.dtype).tiny)))

@@ -10,7 +10,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
-from ..spec import Shape, Spec, axes_of, flag, floating, show
+from ..spec import Shape, Spec, axes_of, flag, floating, shaped, show
 from .elementwise import cast, equal, mask, negate, where
 from .reduce import Reduce, Sum, mean
 
@@ -120,7 +120,7 @@ def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> An
 
 
 def _variance(op: str, x: Any, axis: Any, ddof: float, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(op, x)
     if x.dtype.kind == "c":
         raise DTypeError(op, "x is complex", "Use real and imaginary parts as two arrays.")
     if isinstance(ddof, bool) or not isinstance(ddof, int | float | np.number):
