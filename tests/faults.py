@@ -1865,8 +1865,8 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "the gradient of the cosine with a vector of zeros is NaN",
-        SIMILARITY + "cosine_similarity",
-        "maximum(where(z, 1.0, length), least)",
+        SIMILARITY + "_lengths",
+        "maximum(where(equal(length, 0), inf, length), least)",
         "length",
         (TEST + "test_ops_loss.py::TestCosineSimilarity",),
         "optax#946",

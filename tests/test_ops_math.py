@@ -558,3 +558,18 @@ def test_no_type_of_numbers():
     for dtype in ("flot32", "U3", None, object):
         with pytest.raises(gg.DTypeError, match=r"^cast: dtype is .*, no type of numbers"):
             gg.cast(gg.Tensor(X), dtype)
+
+
+def test_integers_to_negative_powers():
+    for wrong in (lambda: gg.Tensor([1, 2]) ** -1, lambda: gg.power(2, np.array([-1, 0]))):
+        with pytest.raises(gg.DomainError, match=r"^power: an integer to the power of a negative"):
+            wrong()
+    with pytest.raises(gg.ShapeError, match=r"^power: x is \(2,\) and y is \(3,\)"):
+        gg.power(np.array([1, 2]), np.array([-1, 2, 3]))
+
+
+def test_comparisons_of_shapes_that_do_not_broadcast():
+    x = gg.Tensor([1.0, 2.0, 3.0])
+    for wrong in (lambda: x == np.ones(2), lambda: np.ones(2) < x, lambda: np.less(x, np.ones(2))):
+        with pytest.raises(gg.ShapeError, match="broadcast"):
+            wrong()

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DTypeError
+from ..errors import DomainError, DTypeError
 from ..kernels.numpy_ import masked
 from ..kink import Kink
 from ..mode import no_grad
@@ -200,6 +200,13 @@ class Power(Binary):
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = greater_equal(0, x)
         return g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))
+
+    def _explain(self, error: Exception, args: Any) -> Exception:
+        better = super()._explain(error, args)
+        if better is error and isinstance(error, ValueError):
+            what = "an integer to the power of a negative integer is no integer"
+            return DomainError(self.name, what, "Write 2.0 instead of 2, or use .astype(float).")
+        return better
 
     def scalar(self, x: Any, y: Any) -> Any:
         return x**y
@@ -545,6 +552,8 @@ def divide(x: Any, y: Any) -> Any:
 
 def power(x: Any, y: Any) -> Any:
     """x to the power y, elementwise with broadcasting. Errors as for `add`.
+
+    Integers to the power of a negative integer are a DomainError.
 
     d/dx = y · x^(y-1), and 0 for y = 0 (also at x = 0). d/dy = x^y · ln x for x > 0, and 0 for
     x ≤ 0: at 0 the power is flat, and below 0 only whole exponents have one (others give NaN), so

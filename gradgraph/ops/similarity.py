@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError
 from ..spec import Shape, axes_of, broadcast
-from .elementwise import both, equal, mask, maximum, negate, where
+from .elementwise import equal, maximum, where
 from .loss import check_number, real, spec_of
 from .magnitude import norm
 from .reduce import sum
@@ -43,13 +44,14 @@ def cosine_similarity(x: Any, y: Any, *, axis: int = -1, eps: float = 1e-8) -> A
     if axis is None or len(axes) != 1:
         raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=-1.")
     x, y = _vectors(x, axes[0], shape), _vectors(y, axes[0], shape)
-    lengths = [norm(v, axis=axes, keepdims=True) for v in (x, y)]
-    zero = [equal(length, 0) for length in lengths]
-    x, y = (
-        v / maximum(where(z, 1.0, length), least)  # first, so that no product overflows
-        for v, z, length in zip((x, y), zero, lengths, strict=True)
-    )
-    return sum(mask(x * y, both(*map(negate, zero))), axis=axes)
+    direction = x / _lengths(x, axes, least, True)  # first, so that no product overflows
+    return sum(direction * y, axis=axes) / _lengths(y, axes, least, False)
+
+
+def _lengths(x: Any, axes: Shape, least: float, keepdims: bool) -> Any:
+    """The lengths of vectors, at least `least`; ∞ for 0, which has no gradient when divided by."""
+    length = norm(x, axis=axes, keepdims=keepdims)
+    return maximum(where(equal(length, 0), inf, length), least)
 
 
 def _vectors(x: Any, axis: int, shape: Shape) -> Any:
