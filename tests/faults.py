@@ -113,7 +113,7 @@ _ELEMENTWISE = (
     Fault(
         "power: the factor ln x is missing",
         ELEMENTWISE + "Power.vjp_y",
-        "g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))",
+        "g * (mask(out, negate(flat)) * np.log(base))",
         "g * mask(out, negate(flat))",
     ),
     Fault(

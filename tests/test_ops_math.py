@@ -573,3 +573,8 @@ def test_comparisons_of_shapes_that_do_not_broadcast():
     for wrong in (lambda: x == np.ones(2), lambda: np.ones(2) < x, lambda: np.less(x, np.ones(2))):
         with pytest.raises(gg.ShapeError, match="broadcast"):
             wrong()
+
+
+def test_the_slope_by_an_exponent_has_the_precision_of_the_result():
+    base, y = np.array([3.0, 7.0], np.float16), np.array([0.5, 1.5])
+    assert_allclose(slopes(lambda y: base**y, y), base.astype(float) ** y * np.log([3, 7]))

@@ -645,3 +645,10 @@ def test_running_statistics_leave_the_dtype_alone(dtype):
         )
         assert y.dtype == (dtype if dtype != "int64" else "float64")
         assert_allclose(y, [[-1.0, -1.0], [1.0, 1.0]], atol=1e-9)
+
+
+def test_norms_in_half_precision():
+    x = np.full(100, -0.5, np.float16)
+    x[0] = 0.25
+    wanted = gradient(lambda x: gg.norm(x, 0.5), x.astype(float))
+    assert_allclose(gradient(lambda x: gg.norm(x, 0.5), x), wanted, rtol=1e-2)

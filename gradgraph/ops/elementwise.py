@@ -199,7 +199,10 @@ class Power(Binary):
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = greater_equal(0, x)
-        return g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))
+        base = where(flat, 1.0, x)
+        if base.dtype != out.dtype:  # the logarithm has the precision of the result
+            base = cast(base, out.dtype)
+        return g * (mask(out, negate(flat)) * np.log(base))
 
     def _explain(self, error: Exception, args: Any) -> Exception:
         better = super()._explain(error, args)

@@ -90,8 +90,8 @@ class PNorm(_Norm):
     def _slopes(self, out: Any, x: Any) -> Any:
         ratio = super()._slopes(out, x)
         zero = equal(ratio, 0)  # also that of an element which is negligible
-        power = where(zero, 1, absolute(ratio)) ** (self.p - 2)
-        return mask(ratio * power, negate(zero))
+        size = where(zero, 1, absolute(ratio)) ** (self.p - 1)
+        return mask(np.sign(x) * size, negate(zero))
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..spec import Shape, axes_of, broadcast
-from .elementwise import equal, maximum, where
+from ..spec import Shape, axes_of, broadcast, floating
+from .elementwise import cast, equal, maximum, where
 from .loss import check_number, real, spec_of
 from .magnitude import norm
 from .reduce import sum
@@ -43,7 +43,8 @@ def cosine_similarity(x: Any, y: Any, *, axis: int = -1, eps: float = 1e-8) -> A
     axes = axes_of(op, axis, len(shape))
     if axis is None or len(axes) != 1:
         raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=-1.")
-    x, y = _vectors(x, axes[0], shape), _vectors(y, axes[0], shape)
+    dtype = floating(spec_of(x), spec_of(y))
+    x, y = (_vectors(v, axes[0], shape, dtype) for v in (x, y))
     direction = x / _lengths(x, axes, least, True)  # first, so that no product overflows
     return sum(direction * y, axis=axes) / _lengths(y, axes, least, False)
 
@@ -54,8 +55,8 @@ def _lengths(x: Any, axes: Shape, least: float, keepdims: bool) -> Any:
     return maximum(where(equal(length, 0), inf, length), least)
 
 
-def _vectors(x: Any, axis: int, shape: Shape) -> Any:
-    """x with all the elements of its vectors, as floats: repeated if one stands for all."""
-    x = x * 1.0 if spec_of(x).dtype.kind != "f" else x
+def _vectors(x: Any, axis: int, shape: Shape, dtype: Any) -> Any:
+    """x with all the elements of its vectors, in one dtype: repeated if one stands for all."""
+    x = x if spec_of(x).dtype == dtype else cast(x, dtype)
     own = np.shape(x)
     return x if own[axis:][:1] == (shape[axis],) else broadcast_to(x, shape)
