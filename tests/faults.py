@@ -107,13 +107,13 @@ _ELEMENTWISE = (
     Fault(
         "power: the exponent is not decremented",
         ELEMENTWISE + "Power.vjp_x",
-        "(y - 1)",
+        "(y - 1.0)",
         "y",
     ),
     Fault(
         "power: the factor ln x is missing",
         ELEMENTWISE + "Power.vjp_y",
-        "g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))",
+        "g * (mask(out, negate(flat)) * np.log(base))",
         "g * mask(out, negate(flat))",
     ),
     Fault(
@@ -764,7 +764,7 @@ _SOFTMAX = (
     ),
     Fault(
         "softmax: the maximum is not subtracted",
-        SOFTMAX + "_shifted",
+        SOFTMAX + "to_top",
         "return np.asarray(x - top), top",
         "return np.array(x), top",
         ("softmax",),
@@ -837,8 +837,8 @@ _LOSS = (
     Fault(
         "cross_entropy: the maximum is not subtracted",
         CLASSIFY + "CrossEntropy.forward",
-        "logits - np.max(logits, axis=-1, keepdims=True, initial=-np.inf)",
-        "logits",
+        "to_top(logits, -1)",
+        "np.array(logits, float), 0",
     ),
 )
 
@@ -1702,7 +1702,7 @@ HISTORICAL: tuple[Fault, ...] = (
     Fault(
         "a derivative at 0 by dividing the result by the argument",
         ELEMENTWISE + "Power.vjp_x",
-        "y * where(flat, 1.0, x) ** (y - 1)",
+        "y * where(flat, 1.0, x) ** (y - 1.0)",
         "y * out / x",
         ("power",),
         "tinygrad#17404",
@@ -1777,7 +1777,7 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "an axis of length 0 has no maximum",
-        SOFTMAX + "_shifted",
+        SOFTMAX + "to_top",
         ", initial=-np.inf",
         "",
         ("softmax", TEST + "test_pitfalls.py::test_15_zero_length_axes"),
@@ -1865,9 +1865,9 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "the gradient of the cosine with a vector of zeros is NaN",
-        SIMILARITY + "cosine_similarity",
-        "sqrt(where(z, 1.0, s))",
-        "sqrt(s)",
+        SIMILARITY + "_lengths",
+        "maximum(where(equal(length, 0), inf, length), least)",
+        "length",
         (TEST + "test_ops_loss.py::TestCosineSimilarity",),
         "optax#946",
     ),

@@ -242,3 +242,44 @@ def test_several_results():
 def test_of_an_array_it_is_the_matrix_trace():
     assert gg.trace(np.eye(3)) == 3.0
     assert gg.grad(gg.trace)(np.zeros((2, 2))).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+class TestValuesThatAreNotKnown:
+    """What reads values for a check or a conversion must not take the stand-ins for them."""
+
+    X = np.array([1.5, -2.0, 3.0])
+
+    @pytest.mark.parametrize("dtype", [int, bool, np.uint8])
+    def test_a_cast_to_integers(self, dtype):
+        def f(x):
+            return gg.cast(x * x, dtype) * x
+
+        traced = gg.trace(f, np.zeros(3))
+        assert_array_equal(traced.replay(self.X), (self.X**2).astype(dtype) * self.X)
+        assert_array_equal(
+            gg.trace(gg.grad(lambda x: f(x).sum()), np.zeros(3)).replay(self.X),
+            (self.X**2).astype(dtype).astype(float),
+        )
+        assert not gg.cast(gg.Tensor(self.X, requires_grad=True), dtype).requires_grad
+
+    def test_truths_of_a_hinge(self):
+        truth = np.array([1.0, -1.0, 1.0])
+        graph = gg.trace(gg.hinge_loss, np.zeros(3), np.zeros(3))
+        assert graph.replay(self.X, truth) == gg.hinge_loss(self.X, truth)
+
+    def test_ends_of_a_range(self):
+        graph = gg.trace(lambda low: gg.uniform(low, -5.0, rng=0), np.zeros(3))
+        assert_array_equal(graph.replay(self.X - 9), gg.uniform(self.X - 9, -5.0, rng=0))
+
+    def test_checkpoints(self):
+        def f(x):
+            return gg.tanh(x * x).sum() * x
+
+        block = gg.checkpoint(f)
+        graph = gg.trace(block, np.zeros(3))
+        assert_array_equal(graph.replay(self.X), f(self.X))
+        for g in (gg.grad(lambda x: f(x).sum()), gg.grad(lambda x: block(x).sum())):
+            graph = gg.trace(g, np.zeros(3))
+            assert_allclose(graph.replay(self.X), gg.grad(lambda x: f(x).sum())(self.X))
+        with pytest.raises(gg.GradError, match="are not known"):
+            gg.trace(lambda x: float(block(x).sum()), np.zeros(3))

@@ -210,3 +210,27 @@ def test_arrays_in_arrays_out():
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_checkpoints_that_save_places():
+    def f(x):
+        h = gg.max_pool(gg.tanh(x * x)[None, :, None], 2)  # saves the places of its winners
+        return h.sum() * x, gg.exp(x).sum()
+
+    def scalar(pair):
+        return lambda x: (pair(x)[0] * pair(x)[1]).sum()
+
+    x = RNG.normal(size=(3, 4))
+    block = gg.checkpoint(f)
+    close(tuple(np.asarray(r) for r in gg.vmap(block)(x)), loop(f, (0,), x))
+    for order in (gg.grad, gg.hessian):
+        close(np.asarray(gg.vmap(order(scalar(block)))(x)), loop(order(scalar(f)), (0,), x))
+    outside = gg.grad(lambda x: sum(r.sum() for r in gg.vmap(block)(x)))
+    close(outside(x), gg.grad(lambda x: sum(r.sum() for r in gg.vmap(f)(x)))(x))
+
+
+def test_casts_to_integers():
+    close(
+        gg.vmap(lambda x: gg.cast(x * 3, int))(np.arange(3.0)),
+        np.array([0, 3, 6]),
+    )

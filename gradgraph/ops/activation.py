@@ -274,7 +274,7 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     >>> celu(np.array([-np.inf, 0.0, 2.0]), 1.5)
     array([-1.5,  0. ,  2. ])
     """
-    positive("celu", "alpha", alpha)
+    alpha = positive("celu", "alpha", alpha)
     return alpha * Elu.of(1.0)(divide(x, alpha))
 
 
@@ -293,7 +293,8 @@ def _number(op: str, name: str, value: Any) -> float:
     raise DTypeError(op, f"{name} is {value!r}, not a number", "Try 1.0.")
 
 
-def positive(op: str, name: str, value: Any) -> None:
-    """Raise unless a parameter is a positive number."""
+def positive(op: str, name: str, value: Any) -> float:
+    """A parameter, if it is a positive number; as Python's, which leaves the dtype of x alone."""
     if not (isinstance(value, int | float | np.number) and value > 0):
         raise DomainError(op, f"{name} is {value!r}, and must be a positive number", "Try 1.0.")
+    return float(value)

@@ -12,11 +12,10 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..kink import Kink
 from ..node import Vertex
-from ..op import Op
 from ..spec import Spec, broadcast, floating, show
 from .activation import relu, sigmoid
 from .elementwise import cast, greater, maximum, where
-from .loss import REDUCTIONS, PairLoss, paired, real, reduced, spec_of
+from .loss import REDUCTIONS, PairLoss, known, paired, real, reduced, spec_of
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss"]
 
@@ -180,7 +179,7 @@ def binary_cross_entropy_with_logits(
     It neither overflows nor loses digits, however large a logit: its slope is p - y.
 
     Args:
-        logits: numbers of any size.
+        logits: finite numbers of any size.
         actual: truths from 0 (no) to 1 (yes), of the same shape.
         pos_weight: how much more a "yes" counts than a "no"; it broadcasts to the shape of the
             logits (one number, or one for each class on the last axis).
@@ -227,7 +226,7 @@ def hinge_loss(scores: Any, actual: Any, *, reduction: str = "mean") -> Any:
     scores, actual = paired("hinge_loss", scores, actual, reduction, ("scores", "actual"))
     truths = np.asarray(actual._data if isinstance(actual, Vertex) else actual)
     wrong = (truths != 1) & (truths != -1)
-    if wrong.any() and actual.__class__ is not Op.traced:
+    if known(actual) and wrong.any():
         raise DomainError(
             "hinge_loss",
             f"actual holds {truths[wrong][0]:g} (it is {show(truths.shape)}), neither -1 nor 1",

@@ -10,7 +10,7 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, floating, show
+from ..spec import Shape, Spec, floating, shaped, show
 from .elementwise import both, cast, equal, mask, negate, where
 from .index import getitem
 from .loss import (
@@ -24,7 +24,7 @@ from .loss import (
     spec_of,
 )
 from .reduce import sum
-from .softmax import log_softmax, softmax
+from .softmax import log_softmax, log_total, softmax, to_top
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -35,11 +35,11 @@ class CrossEntropy(Loss):
     constant = ("labels",)
 
     def forward(self, logits: Any, labels: Any) -> Any:
-        logits = logits.astype(floating(Spec.of(logits)), copy=False)
         _check_labels(self.name, labels, logits.shape)
-        shifted = logits - np.max(logits, axis=-1, keepdims=True, initial=-np.inf)
-        chosen = np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
-        return self._reduce(np.log(np.sum(np.exp(shifted), axis=-1)) - chosen)
+        shifted, _ = to_top(logits, -1)
+        chosen = np.take_along_axis(shifted, labels[..., None], axis=-1)
+        losses = (log_total(shifted, -1) - chosen)[..., 0]
+        return self._reduce(losses.astype(floating(Spec.of(logits)), copy=False))
 
     def vjp_logits(self, g: Any, out: Any, logits: Any, labels: Any) -> Any:
         each = self._each(g, labels.size)
@@ -284,7 +284,7 @@ def cross_entropy(
     op = "cross_entropy"
     check_reduction(op, reduction)
     smoothing = check_number(op, "label_smoothing", label_smoothing, 0.0, 1.0)
-    logits, labels = (a if hasattr(a, "ndim") else np.asarray(a) for a in (logits, labels))
+    logits, labels = (shaped(op, a) for a in (logits, labels))
     if labels.dtype.kind == "f" and labels.ndim == logits.ndim > 0:
         if ignore_index is not None:
             raise DTypeError(
@@ -327,7 +327,7 @@ def nll_loss(
     """
     op = "nll_loss"
     check_reduction(op, reduction)
-    log_probs, labels = (a if hasattr(a, "ndim") else np.asarray(a) for a in (log_probs, labels))
+    log_probs, labels = (shaped(op, a) for a in (log_probs, labels))
     check_classes(op, spec_of(log_probs), spec_of(labels))
     if log_probs.dtype.kind != "f":
         log_probs = cast(log_probs, floating(spec_of(real(op, "log_probs", log_probs))))

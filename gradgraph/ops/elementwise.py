@@ -9,10 +9,11 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
+from ..errors import DomainError, DTypeError
 from ..kernels.numpy_ import masked
 from ..kink import Kink
 from ..mode import no_grad
-from ..node import Vertex, leaf
+from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, broadcast, floating, inexact, promote
 
@@ -194,11 +195,21 @@ class Power(Binary):
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = both(equal(x, 0), equal(y, 0))
-        return g * (y * where(flat, 1.0, x) ** (y - 1))
+        return g * (y * where(flat, 1.0, x) ** (y - 1.0))  # unsigned integers would wrap around
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = greater_equal(0, x)
-        return g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))
+        base = where(flat, 1.0, x)
+        if base.dtype != out.dtype:  # the logarithm has the precision of the result
+            base = cast(base, out.dtype)
+        return g * (mask(out, negate(flat)) * np.log(base))
+
+    def _explain(self, error: Exception, args: Any) -> Exception:
+        better = super()._explain(error, args)
+        if better is error and isinstance(error, ValueError):
+            what = "an integer to the power of a negative integer is no integer"
+            return DomainError(self.name, what, "Write 2.0 instead of 2, or use .astype(float).")
+        return better
 
     def scalar(self, x: Any, y: Any) -> Any:
         return x**y
@@ -545,6 +556,8 @@ def divide(x: Any, y: Any) -> Any:
 def power(x: Any, y: Any) -> Any:
     """x to the power y, elementwise with broadcasting. Errors as for `add`.
 
+    Integers to the power of a negative integer are a DomainError.
+
     d/dx = y · x^(y-1), and 0 for y = 0 (also at x = 0). d/dy = x^y · ln x for x > 0, and 0 for
     x ≤ 0: at 0 the power is flat, and below 0 only whole exponents have one (others give NaN), so
     there is no direction in which y could vary.
@@ -682,15 +695,22 @@ def cast(x: Any, dtype: Any) -> Any:
 
     A cast to integers has no gradient.
 
+    Raises:
+        DTypeError: if dtype is no type of numbers.
+
     >>> cast(np.array([1.0, 2.0]), np.float32).dtype
     dtype('float32')
     """
-    result = Cast.of(np.dtype(dtype).name)
-    if np.dtype(dtype).kind != "f" and isinstance(x, Vertex):
-        if x.__class__ is Op.traced:  # its values are known when the graph runs
-            with no_grad():
-                return result(x)
-        return leaf(Op.vertex, result(x._data))
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        wanted = np.dtype(object)
+    if wanted.kind not in "biufc" or dtype is None:
+        raise DTypeError("cast", f"dtype is {dtype!r}, no type of numbers", "Try np.float32.")
+    result = Cast.of(wanted.name)
+    if wanted.kind != "f" and isinstance(x, Vertex):
+        with no_grad():
+            return result(x)
     return result(x)
 
 

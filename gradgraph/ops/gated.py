@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import scalar
 from ..errors import DTypeError, ShapeError
-from ..spec import axes_of, show
+from ..spec import axes_of, shaped, show
 from .activation import hard_sigmoid, sigmoid
 from .clip import clip
 from .elementwise import Unary, floats
@@ -175,7 +175,7 @@ def glu(x: Any, axis: int = -1) -> Any:
     >>> glu(np.array([1.0, 2.0, 0.0, 1000.0]))
     array([0.5, 2. ])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("glu", x)
     axes = axes_of("glu", axis, x.ndim)
     if axis is None or len(axes) != 1:
         raise ShapeError("glu", f"axis is {axis!r}, not one axis", "Name one axis, such as -1.")

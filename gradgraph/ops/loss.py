@@ -114,7 +114,7 @@ def reduced(losses: Any, reduction: str) -> Any:
 
 def check_reduction(op: str, reduction: Any) -> str:
     """The reduction, if there is such a one."""
-    if reduction not in REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise DomainError(op, f"reduction {reduction!r} is unknown", f"Use one of {REDUCTIONS}.")
     return str(reduction)
 
@@ -157,6 +157,11 @@ def check_number(op: str, name: str, value: Any, low: float, high: float = inf) 
 def spec_of(x: Any) -> Spec:
     """Shape and dtype of a tensor, an array or a number."""
     return Spec.of(x._data if isinstance(x, Vertex) else x)
+
+
+def known(x: Any) -> bool:
+    """Whether the values of an operand are known: they are not while a function is traced."""
+    return x.__class__ is not Op.traced
 
 
 def real(op: str, name: str, x: Any) -> Any:

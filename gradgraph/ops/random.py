@@ -14,10 +14,9 @@ import numpy as np
 
 from ..errors import DomainError, DTypeError, ShapeError
 from ..node import Vertex
-from ..op import Op
 from ..spec import Shape, Spec, broadcast, floating, show
 from .elementwise import cast, mask
-from .loss import check_number, real, spec_of
+from .loss import check_number, known, real, spec_of
 
 __all__ = ["channel_dropout", "dropout", "normal", "uniform"]
 
@@ -149,7 +148,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, shape: Any = None, *, rng: Rng) -> A
     mean, std = real(op, "mean", mean), real(op, "std", std)
     dtype = floating(spec_of(mean), spec_of(std))
     own = _drawn_shape(op, shape, mean=mean, std=std)
-    if (_values(std) < 0).any():
+    if known(std) and (_values(std) < 0).any():
         raise DomainError(op, "std holds a negative number", "Pass exp(s) of any number s.")
     return mean + std * source.standard_normal(own, _drawable(dtype)).astype(dtype, copy=False)
 
@@ -179,8 +178,7 @@ def uniform(low: Any = 0.0, high: Any = 1.0, shape: Any = None, *, rng: Rng) -> 
     low, high = real(op, "low", low), real(op, "high", high)
     dtype = floating(spec_of(low), spec_of(high))
     own = _drawn_shape(op, shape, low=low, high=high)
-    known = Op.traced not in (low.__class__, high.__class__)
-    if known and (_values(low) > _values(high)).any():
+    if known(low) and known(high) and (_values(low) > _values(high)).any():
         raise DomainError(op, "low is above high", "Exchange them.")
     return low + (high - low) * source.random(own, _drawable(dtype)).astype(dtype, copy=False)
 

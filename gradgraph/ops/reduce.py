@@ -13,7 +13,7 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..kink import Kink
 from ..op import Op
-from ..spec import Shape, Spec, axes_of, show
+from ..spec import Shape, Spec, axes_of, flag, shaped, show
 from .elementwise import cast, equal, mask, maximum
 from .index import getitem
 from .scan import products_of_others
@@ -238,8 +238,8 @@ def _nonempty(cls: type[Reduce], draw: Draw, values: Any) -> Any:
 
 
 def _reduce(cls: type[Reduce], x: Any, axis: Any, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    return cls.of(axes_of(cls.name, axis, x.ndim), bool(keepdims))(x)
+    x = shaped(cls.name, x)
+    return cls.of(axes_of(cls.name, axis, x.ndim), flag(cls.name, "keepdims", keepdims))(x)
 
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -252,6 +252,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         ShapeError: if an axis is out of range or named twice.
+        DTypeError: if keepdims is no bool.
 
     >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([4., 6.])
@@ -317,9 +318,9 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array(5.)
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("trace", x)
+    axes_of("trace", (axis1, axis2), x.ndim)
     axes = [axes_of("trace", a, x.ndim)[0] for a in (axis1, axis2)]
-    axes_of("trace", tuple(axes), x.ndim)
     try:
         offset = index(offset)
     except TypeError:
