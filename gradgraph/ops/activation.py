@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, DTypeError
+from ..errors import DTypeError
 from ..kink import Kink
 from ..spec import Spec, broadcast, promote
 from .clip import clip
@@ -23,6 +23,7 @@ from .elementwise import (
     negate,
     where,
 )
+from .operand import check_positive
 
 __all__ = [
     "celu",
@@ -274,7 +275,7 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     >>> celu(np.array([-np.inf, 0.0, 2.0]), 1.5)
     array([-1.5,  0. ,  2. ])
     """
-    positive("celu", "alpha", alpha)
+    check_positive("celu", "alpha", alpha)
     return alpha * Elu.of(1.0)(divide(x, alpha))
 
 
@@ -291,9 +292,3 @@ def _number(op: str, name: str, value: Any) -> float:
     if isinstance(value, int | float | np.number):
         return float(value)
     raise DTypeError(op, f"{name} is {value!r}, not a number", "Try 1.0.")
-
-
-def positive(op: str, name: str, value: Any) -> None:
-    """Raise unless a parameter is a positive number."""
-    if not (isinstance(value, int | float | np.number) and value > 0):
-        raise DomainError(op, f"{name} is {value!r}, and must be a positive number", "Try 1.0.")

@@ -14,6 +14,7 @@ from ..errors import DomainError, DTypeError
 from ..kink import Kink
 from ..spec import Spec, accumulating, axes_of, floating
 from .elementwise import absolute, cast, equal, mask, maximum, negate, where
+from .operand import check_eps, shaped
 from .reduce import Reduce, Sum, max, min, sum
 
 __all__ = ["norm", "normalize"]
@@ -132,7 +133,7 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
 
 
 def _norm(op: str, x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     if x.dtype.kind == "c":
         raise DTypeError(op, "x is complex", "Use norm(absolute(x)).")
     if isinstance(ord, bool) or not isinstance(ord, int | float | np.number):
@@ -169,8 +170,7 @@ def normalize(x: Any, axis: Any = -1, ord: float = 2, eps: float = 1e-12) -> Any
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    if not isinstance(eps, int | float | np.number) or not eps > 0:
-        raise DomainError("normalize", f"eps is {eps!r}, not a number > 0", "Use eps=1e-12.")
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    check_eps("normalize", eps, "1e-12")
+    x = shaped(x)
     length = _norm("normalize", x, ord, axis, True)
     return x / maximum(length, builtins.max(float(eps), float(np.finfo(length.dtype).tiny)))

@@ -17,6 +17,7 @@ from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, accumulating, axes_of, floating, show
 from .elementwise import cast
+from .operand import check_eps, shaped
 from .reduce import mean
 from .shape import reshape
 
@@ -267,15 +268,14 @@ def rms_norm(x: Any, gamma: Any = None, *, axis: Any = -1, eps: float = 1e-5) ->
 
 
 def _checked(op: str, x: Any, ndim: int, layout: str, eps: Any) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     if x.ndim < ndim:
         raise ShapeError(
             op,
             f"x is {show(x.shape)}, but {layout} is needed: at least {ndim} axes, channels last",
             "Insert axes of length 1 with [None].",
         )
-    if not isinstance(eps, int | float | np.number) or not eps > 0:
-        raise DomainError(op, f"eps is {eps!r}, not a number > 0", "Use eps=1e-5.")
+    check_eps(op, eps, "1e-5")
     return x
 
 

@@ -11,6 +11,7 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Spec, show
+from .operand import shaped
 from .shape import Rearrange
 
 __all__ = ["pad"]
@@ -192,7 +193,7 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
         raise DomainError(
             "pad", f"mode {mode!r} is not available", f"Use one of {('constant', *MODES)}."
         )
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     ndim = x.ndim
     try:
         pairs = np.broadcast_to(np.asarray(width), (ndim, 2))

@@ -20,6 +20,7 @@ from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, show
 from .geometry import Ints, Pairs, padding_pairs, per_axis
+from .operand import shaped
 
 __all__ = ["max_pool"]
 
@@ -355,7 +356,7 @@ def max_pool(
     >>> y.ravel(), where.ravel()
     (array([3., 2., 7.]), array([1, 2, 4]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     geometry = pool_geometry("max_pool", x, size, stride, padding, dilation)
     if ceil_mode:
         geometry = with_last_window(geometry, x.shape[1:-1])

@@ -10,12 +10,22 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, GradgraphError, IndexingError, ShapeError
 from ..kernels.scatter import add_at, places, set_at, take_add
-from ..op import SCALARS, Op
+from ..op import Op
 from ..spec import Spec, promote, show
 from .elementwise import equal, mask
-from .index import Getitem, Pattern, as_index, draw_index, index_of, parsed, result_ndim, show_item
-from .index import bad_index as _bad_index
-from .shape import ints, one_axis, ravel
+from .index import (
+    Getitem,
+    Pattern,
+    as_index,
+    bad_index,
+    draw_index,
+    index_of,
+    parsed,
+    result_ndim,
+    show_item,
+)
+from .operand import ints, one_axis, operand, shaped
+from .shape import ravel
 
 __all__ = ["embedding", "one_hot", "put", "take", "take_along_axis"]
 
@@ -209,7 +219,7 @@ class Put(Op):
     def _explain(self, error: Exception, args: Any) -> Exception:
         better = super()._explain(error, args)
         if not isinstance(better, GradgraphError) and isinstance(error, IndexError | ValueError):
-            return _bad_index(self.name, np.shape(args[0]), error)
+            return bad_index(self.name, np.shape(args[0]), error)
         return better
 
     def reference(self, x: Any, values: Any, *indices: Any) -> Any:
@@ -305,7 +315,7 @@ def take(x: Any, indices: Any, axis: Any = None) -> Any:
     >>> take(np.array([[1.0, 2.0, 3.0]]), [2, 0, 0], axis=1)
     array([[3., 1., 1.]])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     if axis is None:
         x, axis = ravel(x), 0
     return Take.of(one_axis("take", axis, x.ndim))(x, _integers("take", indices))
@@ -327,7 +337,7 @@ def take_along_axis(x: Any, indices: Any, axis: Any) -> Any:
     array([[2.],
            [3.]])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     indices = _integers("take_along_axis", indices)
     if axis is None:
         x, axis = ravel(x), 0
@@ -373,11 +383,9 @@ def put(x: Any, index: Any, values: Any, *, add: bool = False) -> Any:
     >>> put(np.zeros(3), [0, 2, 2], [1.0, 2.0, 3.0], add=True)
     array([1., 0., 5.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    if not isinstance(values, SCALARS) and not hasattr(values, "ndim"):
-        values = np.asarray(values)
+    x = shaped(x)
     pattern, arrays = parsed("put", index)
-    return (PutAdd if add else Put).of(pattern)(x, values, *arrays)
+    return (PutAdd if add else Put).of(pattern)(x, operand(values), *arrays)
 
 
 def embedding(indices: Any, table: Any) -> Any:
@@ -398,7 +406,7 @@ def embedding(indices: Any, table: Any) -> Any:
     array([[3., 4.],
            [3., 4.]])
     """
-    table = table if hasattr(table, "ndim") else np.asarray(table)
+    table = shaped(table)
     if not table.ndim:
         raise ShapeError("embedding", "the table is a scalar", "A table has rows: (V, D).")
     return Embedding.of(-table.ndim)(table, _integers("embedding", indices))

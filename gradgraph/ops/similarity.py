@@ -10,7 +10,7 @@ from ..errors import ShapeError
 from ..spec import Shape, axes_of, broadcast
 from .elementwise import both, equal, mask, maximum, negate, where
 from .exponential import sqrt
-from .loss import check_number, real, spec_of
+from .operand import number, operand_spec, real
 from .reduce import sum
 from .shape import broadcast_to
 
@@ -36,9 +36,9 @@ def cosine_similarity(x: Any, y: Any, *, axis: int = -1, eps: float = 1e-8) -> A
     array([0.7071, 0.    ])
     """
     op = "cosine_similarity"
-    least = check_number(op, "eps", eps, 0.0)
+    least = number(op, "eps", eps, 0.0)
     x, y = real(op, "x", x), real(op, "y", y)
-    shape = broadcast(op, x=spec_of(x), y=spec_of(y))
+    shape = broadcast(op, x=operand_spec(x), y=operand_spec(y))
     axes = axes_of(op, axis, len(shape))
     if axis is None or len(axes) != 1:
         raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=-1.")
@@ -52,6 +52,6 @@ def cosine_similarity(x: Any, y: Any, *, axis: int = -1, eps: float = 1e-8) -> A
 
 def _vectors(x: Any, axis: int, shape: Shape) -> Any:
     """x with all the elements of its vectors, as floats: repeated if one stands for all."""
-    x = x * 1.0 if spec_of(x).dtype.kind != "f" else x
+    x = x * 1.0 if operand_spec(x).dtype.kind != "f" else x
     own = np.shape(x)
     return x if own[axis:][:1] == (shape[axis],) else broadcast_to(x, shape)

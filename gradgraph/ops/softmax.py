@@ -11,6 +11,7 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, accumulating, axes_of, floating
+from .operand import shaped
 from .reduce import Reduce, Sum
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -155,7 +156,7 @@ def _log_sum(shifted: Any, axis: Any) -> Any:
 
 
 def _along(cls: type[_Normalised], x: Any, axis: Any) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     axes = axes_of(cls.name, axis, x.ndim)
     if axis is None or len(axes) != 1:
         raise ShapeError(cls.name, f"axis is {axis!r}, not one axis", "Use axis=-1.")
@@ -207,5 +208,5 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> logsumexp(np.array([1000.0, 1000.0])) - 1000.0
     np.float64(0.6931471805598903)
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     return LogSumExp.of(axes_of("logsumexp", axis, x.ndim), bool(keepdims))(x)

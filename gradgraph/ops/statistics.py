@@ -11,6 +11,7 @@ from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..spec import Spec, axes_of, floating, show
 from .elementwise import cast, equal, mask, negate, where
+from .operand import shaped
 from .reduce import Reduce, Sum, mean
 
 __all__ = ["std", "var"]
@@ -115,7 +116,7 @@ def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> An
 
 
 def _variance(op: str, x: Any, axis: Any, ddof: float, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(x)
     if x.dtype.kind == "c":
         raise DTypeError(op, "x is complex", "Use real and imaginary parts as two arrays.")
     if isinstance(ddof, bool) or not isinstance(ddof, int | float | np.number):
