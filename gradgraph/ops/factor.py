@@ -29,8 +29,8 @@ class Factor(Op, abstract=True):
     trailing = True
     style = "linear"
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
-        error = super()._explain(error, args)
+    def explain(self, error: Exception, args: Any) -> Exception:
+        error = super().explain(error, args)
         if not isinstance(error, np.linalg.LinAlgError):
             return error
         a = np.asarray(args[0])

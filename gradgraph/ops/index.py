@@ -78,7 +78,7 @@ class Getitem(Op):
             out[at] = x[np.unravel_index(of[at], x.shape)]
         return out
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
+    def explain(self, error: Exception, args: Any) -> Exception:
         if isinstance(error, IndexError | ValueError):
             return bad_index(self.name, args[0].shape, error)
         return error

@@ -10,8 +10,7 @@ import numpy as np
 
 from ..errors import DomainError, DTypeError, ShapeError
 from ..node import Vertex
-from ..op import SCALARS
-from ..spec import Shape, Spec, axes_of
+from ..spec import SCALARS, Shape, Spec, axes_of
 
 
 def shaped(x: Any) -> Any:

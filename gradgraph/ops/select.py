@@ -50,7 +50,7 @@ class Take(Op):
         at = x.ndim + self.axis
         return x.with_shape(x.shape[:at] + indices.shape + x.shape[at + 1 :])
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
+    def explain(self, error: Exception, args: Any) -> Exception:
         if isinstance(error, IndexError) and not isinstance(error, IndexingError):
             n = np.shape(args[0])[self.axis]
             return IndexingError(
@@ -59,7 +59,7 @@ class Take(Op):
                 f" {n} elements, and the indices go from {np.min(args[1])} to {np.max(args[1])}",
                 "Indices of an axis of length n run from -n to n-1.",
             )
-        return super()._explain(error, args)
+        return super().explain(error, args)
 
     def reference(self, x: Any, indices: Any) -> Any:
         x = np.asarray(x, dtype=object)
@@ -216,8 +216,8 @@ class Put(Op):
             )
         return Spec(x.shape, promote(x, values))
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
-        better = super()._explain(error, args)
+    def explain(self, error: Exception, args: Any) -> Exception:
+        better = super().explain(error, args)
         if not isinstance(better, GradgraphError) and isinstance(error, IndexError | ValueError):
             return bad_index(self.name, np.shape(args[0]), error)
         return better
