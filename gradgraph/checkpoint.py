@@ -24,6 +24,7 @@ from .mode import current, enable_grad, switch
 from .node import Vertex, leaf, make
 from .op import Op, Part, Saved
 from .ops.elementwise import ALIAS
+from .record import compute
 from .spec import Spec
 from .sweep import downstream, pull, push, reach
 
@@ -116,7 +117,7 @@ def _applied(op: Op, inputs: tuple[Vertex, ...]) -> Any:
     data, saved = (
         (inputs[0].saved[op.index], ())
         if isinstance(op, Saved)
-        else op._compute([x._data for x in inputs])
+        else compute(op, [x._data for x in inputs])
     )
     rules = [op.vjps[min(i, len(op.vjps) - 1)] for i in range(len(inputs))]
     tracked = any(x.requires_grad and r is not None for x, r in zip(inputs, rules, strict=True))

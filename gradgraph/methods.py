@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from . import ops
 from .node import Vertex
-from .op import apply2
 from .ops.elementwise import ADD, DIVIDE, MULTIPLY, SUBTRACT, both, negate
 from .protocol import ask
+from .record import apply2
 
 
 class Methods(Vertex):

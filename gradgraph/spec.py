@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DTypeError, ShapeError
+from .errors import ShapeError
 
 Shape = tuple[int, ...]
+SCALARS = (bool, int, float, complex, np.generic)  # numbers that need not become arrays
 
 
 def show(shape: Shape) -> str:
@@ -156,35 +157,6 @@ def _broadcast_fix(specs: dict[str, Spec]) -> str:
         tail = ", None" * (x.ndim - 1 - x.shape.index(y.shape[0]))
         return f"To line {b} up with axis {x.shape.index(y.shape[0])} of {a}, use {b}[:{tail}]."
     return f"Reshape {a} or {b}, or insert axes of length 1 with [None]."
-
-
-def flag(op: str, name: str, value: Any) -> bool:
-    """An argument that is yes or no, checked: a dtype in its place would count as yes.
-
-    >>> flag("sum", "keepdims", True)
-    True
-    """
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    raise DTypeError(op, f"{name} is {value!r}, not a bool", f"Use {name}=True or {name}=False.")
-
-
-def shaped(op: str, x: Any) -> Any:
-    """An operand that knows its shape: a tensor or an array as it is, anything else as an array.
-
-    >>> shaped("sum", [[1, 2], [3, 4]]).shape
-    (2, 2)
-    """
-    if hasattr(x, "ndim") and not isinstance(x, type):
-        return x
-    try:
-        return np.asarray(x)
-    except ValueError:
-        raise DTypeError(
-            op,
-            f"an operand is {type(x).__name__} {str(x)[:40]!r}, whose parts differ in shape",
-            "Pass nested lists of equal length, or an array.",
-        ) from None
 
 
 def axes_of(op: str, axis: Any, ndim: int) -> Shape:

@@ -1605,7 +1605,7 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "an array that is changed after the forward pass changes the gradient",
-        OP + "Op._constant",
+        "gradgraph.record:_constant",
         "np.array(array) if keep else array",
         "array",
         (TEST + "test_tensor.py::TestData::test_an_array_operand_is_copied",),

@@ -18,7 +18,7 @@ ROOT = Path(gg.__file__).parent
 FLOORS = {
     0: ["errors", "spec", "mode", "draw", "kink"],
     1: ["kernels"],
-    2: ["node", "contract", "op", "graph", "scalar", "render", "debug"],
+    2: ["node", "contract", "record", "op", "graph", "scalar", "render", "debug"],
     3: ["ops"],
     4: [
         "sweep",

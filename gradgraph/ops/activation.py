@@ -8,21 +8,12 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, DTypeError
+from ..errors import DTypeError
 from ..kink import Kink
 from ..spec import Spec, broadcast, promote
 from .clip import clip
-from .elementwise import (
-    Binary,
-    Unary,
-    divide,
-    floats,
-    greater,
-    mask,
-    multiply,
-    negate,
-    where,
-)
+from .elementwise import Binary, Unary, divide, floats, greater, mask, multiply, negate, where
+from .operand import positive
 
 __all__ = [
     "celu",
@@ -291,10 +282,3 @@ def _number(op: str, name: str, value: Any) -> float:
     if isinstance(value, int | float | np.number):
         return float(value)
     raise DTypeError(op, f"{name} is {value!r}, not a number", "Try 1.0.")
-
-
-def positive(op: str, name: str, value: Any) -> float:
-    """A parameter, if it is a positive number; as Python's, which leaves the dtype of x alone."""
-    if not (isinstance(value, int | float | np.number) and value > 0):
-        raise DomainError(op, f"{name} is {value!r}, and must be a positive number", "Try 1.0.")
-    return float(value)

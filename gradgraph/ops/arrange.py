@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from ..errors import DomainError, ShapeError
 from ..spec import Shape, Spec, axes_of, show
 from .elementwise import where
 from .index import Scatter, getitem, parsed
+from .operand import integer, ints, one_axis, shaped
 from .reduce import Sum
 from .select import take
-from .shape import Rearrange, broadcast_to, ints, moveaxis, one_axis, ravel, reshape
+from .shape import Rearrange, broadcast_to, moveaxis, ravel, reshape
 
 __all__ = ["diag", "diagonal", "flip", "repeat", "roll", "tile", "tril", "triu"]
 
@@ -102,7 +102,7 @@ def flip(x: Any, axis: Any = None) -> Any:
     >>> flip(np.array([1.0, 2.0, 3.0]))
     array([3., 2., 1.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("flip", x)
     axes = axes_of("flip", axis, x.ndim)
     return getitem(x, tuple(slice(None, None, -1 if a in axes else 1) for a in range(-x.ndim, 0)))
 
@@ -121,7 +121,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     >>> roll(np.array([1.0, 2.0, 3.0]), 1)
     array([3., 1., 2.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("roll", x)
     if axis is None:
         return reshape(roll(ravel(x), shift, -1), x.shape)
     axes = [
@@ -156,7 +156,7 @@ def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
     >>> repeat(np.array([1.0, 2.0]), 2), repeat(np.array([1.0, 2.0]), [1, 2])
     (array([1., 1., 2., 2.]), array([1., 2., 2.]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("repeat", x)
     if axis is None:
         x, axis = ravel(x), -1
     axis = one_axis("repeat", axis, x.ndim)
@@ -191,7 +191,7 @@ def tile(x: Any, reps: Any) -> Any:
     array([[1., 2., 1., 2.],
            [1., 2., 1., 2.]])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("tile", x)
     times = ints("tile", "reps", reps.tolist() if hasattr(reps, "tolist") else reps)
     if min(times, default=0) < 0:
         raise DomainError("tile", f"reps is {reps}: {min(times)} is negative", "Use 0 or more.")
@@ -232,8 +232,8 @@ def triu(x: Any, k: int = 0) -> Any:
 
 
 def _triangle(op: str, x: Any, k: Any, lower: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    k = _diagonal_number(op, k)
+    x = shaped(op, x)
+    k = integer(op, "the number of the diagonal", k)
     if not x.ndim:
         raise ShapeError(op, "x is a scalar, and a triangle is part of a matrix", "Pass a matrix.")
     rows, columns = x.shape[-2:] if x.ndim > 1 else x.shape * 2
@@ -255,10 +255,10 @@ def diag(x: Any, k: int = 0) -> Any:
     (array([[1., 0.],
            [0., 2.]]), array([1., 4.]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("diag", x)
     if x.ndim == 2:
         return diagonal(x, k)
-    k = _diagonal_number("diag", k)
+    k = integer("diag", "the number of the diagonal", k)
     if x.ndim != 1:
         raise ShapeError(
             "diag",
@@ -285,19 +285,10 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> diagonal(np.array([[1.0, 2.0], [3.0, 4.0]]), 1)
     array([2.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    k = _diagonal_number("diagonal", offset)
+    x = shaped("diagonal", x)
+    k = integer("diagonal", "the number of the diagonal", offset)
     axes_of("diagonal", (axis1, axis2), x.ndim)
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
     row = np.arange(max(-k, 0), max(min(rows, columns - k), max(-k, 0)))
     return getitem(x, (..., row, row + k))
-
-
-def _diagonal_number(op: str, k: Any) -> int:
-    try:
-        return index(k)
-    except TypeError:
-        raise ShapeError(
-            op, f"the number of the diagonal is {k!r}, not an integer", "Pass an int."
-        ) from None

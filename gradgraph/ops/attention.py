@@ -12,6 +12,7 @@ from ..spec import Shape, show
 from .elementwise import both, equal, greater, negate, where
 from .elementwise import mask as masked
 from .linalg import matmul, matrix_transpose
+from .operand import shaped
 from .reduce import sum as total
 from .softmax import softmax
 
@@ -45,7 +46,7 @@ def attention(q: Any, k: Any, v: Any, *, mask: Any = None, causal: bool = False)
     array([[1.],
            [2.]])
     """
-    q, k, v = (x if hasattr(x, "ndim") else np.asarray(x) for x in (q, k, v))
+    q, k, v = (shaped("attention", v) for v in (q, k, v))
     _check(q.shape, k.shape, v.shape)
     scores = matmul(q * (1.0 / sqrt(q.shape[-1] or 1)), matrix_transpose(k))
     allowed: Any = None
@@ -90,7 +91,7 @@ def _check(q: Shape, k: Shape, v: Shape) -> None:
 
 def _read(mask: Any, shape: Shape) -> tuple[Any, Any]:
     """Where a mask lets queries look, and what is added to the scores there (None for nothing)."""
-    mask = mask if hasattr(mask, "ndim") else np.asarray(mask)
+    mask = shaped("attention", mask)
     try:
         fits = np.broadcast_shapes(mask.shape, shape) == shape
     except ValueError:

@@ -10,19 +10,11 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, floating, shaped, show
+from ..spec import Shape, Spec, floating, show
 from .elementwise import both, cast, equal, mask, negate, where
 from .index import getitem
-from .loss import (
-    REDUCTIONS,
-    Loss,
-    check_batch,
-    check_number,
-    check_reduction,
-    real,
-    reduced,
-    spec_of,
-)
+from .loss import REDUCTIONS, Loss, check_batch, check_reduction, reduced
+from .operand import number, operand_spec, real, shaped
 from .reduce import sum
 from .softmax import log_softmax, log_total, softmax, to_top
 
@@ -180,7 +172,7 @@ def _class_losses(
     reduction: str,
 ) -> Any:
     """The losses of labels that are class numbers, from the logarithms of probabilities."""
-    spec = spec_of(log_probs)
+    spec = operand_spec(log_probs)
     check_batch(op, labels.shape, reduction)
     counts = None if ignore_index is None else negate(equal(labels, _label(op, ignore_index)))
     kept = labels if counts is None else where(counts, labels, 0)
@@ -213,7 +205,7 @@ def _label(op: str, label: Any) -> int:
 def _weights(op: str, weight: Any, logits: Spec) -> Any:
     """The weights of the classes, in the dtype of the logits."""
     weight = real(op, "weight", weight)
-    spec = spec_of(weight)
+    spec = operand_spec(weight)
     if spec.shape != logits.shape[-1:]:
         raise ShapeError(
             op,
@@ -240,7 +232,7 @@ def _soft_losses(
     excluded = both(equal(labels, 0), equal(log_probs, -np.inf))  # 0 · ∞ is 0
     terms = labels * where(excluded, 0.0, log_probs)
     if weight is not None:
-        terms = terms * _weights(op, weight, spec_of(log_probs))
+        terms = terms * _weights(op, weight, operand_spec(log_probs))
     return reduced(-sum(terms, axis=-1), reduction)
 
 
@@ -283,7 +275,7 @@ def cross_entropy(
     """
     op = "cross_entropy"
     check_reduction(op, reduction)
-    smoothing = check_number(op, "label_smoothing", label_smoothing, 0.0, 1.0)
+    smoothing = number(op, "label_smoothing", label_smoothing, 0.0, 1.0)
     logits, labels = (shaped(op, a) for a in (logits, labels))
     if labels.dtype.kind == "f" and labels.ndim == logits.ndim > 0:
         if ignore_index is not None:
@@ -296,7 +288,7 @@ def cross_entropy(
         return _soft_losses(op, logits, labels, weight, smoothing, reduction)
     if weight is None and ignore_index is None and not smoothing:
         return CrossEntropy.of(reduction)(logits, labels)
-    check_classes(op, spec_of(logits), spec_of(labels))
+    check_classes(op, operand_spec(logits), operand_spec(labels))
     return _class_losses(
         op, log_softmax(logits), labels, weight, ignore_index, smoothing, reduction
     )
@@ -328,7 +320,7 @@ def nll_loss(
     op = "nll_loss"
     check_reduction(op, reduction)
     log_probs, labels = (shaped(op, a) for a in (log_probs, labels))
-    check_classes(op, spec_of(log_probs), spec_of(labels))
+    check_classes(op, operand_spec(log_probs), operand_spec(labels))
     if log_probs.dtype.kind != "f":
-        log_probs = cast(log_probs, floating(spec_of(real(op, "log_probs", log_probs))))
+        log_probs = cast(log_probs, floating(operand_spec(real(op, "log_probs", log_probs))))
     return _class_losses(op, log_probs, labels, weight, ignore_index, 0.0, reduction)

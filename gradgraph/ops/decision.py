@@ -10,7 +10,8 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
-from ..spec import Spec, axes_of, flag, shaped, show
+from ..spec import Spec, axes_of, show
+from .operand import flag, shaped
 from .reduce import Reduce
 from .shape import reshape
 

@@ -204,8 +204,8 @@ class Power(Binary):
             base = cast(base, out.dtype)
         return g * (mask(out, negate(flat)) * np.log(base))
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
-        better = super()._explain(error, args)
+    def explain(self, error: Exception, args: Any) -> Exception:
+        better = super().explain(error, args)
         if better is error and isinstance(error, ValueError):
             what = "an integer to the power of a negative integer is no integer"
             return DomainError(self.name, what, "Write 2.0 instead of 2, or use .astype(float).")

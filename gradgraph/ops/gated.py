@@ -9,11 +9,12 @@ import numpy as np
 
 from .. import scalar
 from ..errors import DTypeError, ShapeError
-from ..spec import axes_of, shaped, show
+from ..spec import axes_of, show
 from .activation import hard_sigmoid, sigmoid
 from .clip import clip
 from .elementwise import Unary, floats
 from .erf import erfc
+from .operand import shaped
 from .softplus import softplus
 
 __all__ = ["gelu", "glu", "hard_swish", "mish", "silu"]

@@ -63,7 +63,7 @@ class Getitem(Op):
                 m.flat[0] = True
             return self._indexed(x, indices, masks)
 
-    def _foreseen(self, inputs: Any) -> Spec:
+    def foreseen(self, inputs: Any) -> Spec:
         """The shape where the masks are known: they are never traced."""
         arrays = [i._data for i in inputs[1:]]
         masks = [a if a.dtype == bool else None for a in arrays]
@@ -89,7 +89,7 @@ class Getitem(Op):
             out[at] = x[np.unravel_index(of[at], x.shape)]
         return out
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
+    def explain(self, error: Exception, args: Any) -> Exception:
         if isinstance(error, IndexError | ValueError):
             return bad_index(self.name, args[0].shape, error)
         return error

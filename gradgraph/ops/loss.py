@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, prod
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, DTypeError, ShapeError
-from ..node import Vertex
+from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, floating, show
 from .elementwise import absolute, cast, equal, greater, mask, negate, where
 from .exponential import log
+from .operand import number, operand_spec, real
 from .reduce import mean, sum
 
 __all__ = ["huber_loss", "kl_div", "l1_loss", "mse_loss", "smooth_l1_loss", "squared_loss"]
@@ -143,42 +143,6 @@ def check_shapes(op: str, names: Sequence[str], guess: Shape, actual: Shape) -> 
         )
 
 
-def check_number(op: str, name: str, value: Any, low: float, high: float = inf) -> float:
-    """A static parameter, if it is a number from low to high."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        shown = repr(value) if isinstance(value, bool | str | None) else type(value).__name__
-        raise DTypeError(op, f"{name} is {shown}, not a number", f"Pass {name}=0.5, say.")
-    if not low <= value <= high:
-        wanted = f"from {low:g} to {high:g}" if high < inf else f"of at least {low:g}"
-        raise DomainError(op, f"{name} is {value!r}", f"Use a number {wanted}.")
-    return float(value)
-
-
-def spec_of(x: Any) -> Spec:
-    """Shape and dtype of a tensor, an array or a number."""
-    return Spec.of(x._data if isinstance(x, Vertex) else x)
-
-
-def known(x: Any) -> bool:
-    """Whether the values of an operand are known: they are not while a function is traced."""
-    return x.__class__ is not Op.traced
-
-
-def real(op: str, name: str, x: Any) -> Any:
-    """An operand as a tensor, an array or a Python number, if it holds real numbers."""
-    if not isinstance(x, Vertex | np.ndarray | int | float):
-        try:
-            x = np.asarray(x)
-        except ValueError:
-            x = np.empty(0, object)  # ragged lists
-    dtype = spec_of(x).dtype
-    if dtype.kind not in "biuf":
-        raise DTypeError(
-            op, f"{name} is of dtype {dtype}, not real numbers", "Pass a tensor or array of floats."
-        )
-    return x
-
-
 def paired(
     op: str, guess: Any, actual: Any, reduction: str, names: Sequence[str] = ("guess", "actual")
 ) -> tuple[Any, Any]:
@@ -188,7 +152,7 @@ def paired(
     """
     check_reduction(op, reduction)
     guess, actual = (real(op, name, x) for name, x in zip(names, (guess, actual), strict=True))
-    specs = [spec_of(x) for x in (guess, actual)]
+    specs = [operand_spec(x) for x in (guess, actual)]
     check_shapes(op, names, specs[0].shape, specs[1].shape)
     check_batch(op, specs[0].shape, reduction)
     floats = [s for s in specs if s.dtype.kind == "f"]
@@ -266,7 +230,7 @@ def huber_loss(guess: Any, actual: Any, *, delta: float = 1.0, reduction: str = 
     array([0.125, 2.5  ])
     """
     guess, actual = paired("huber_loss", guess, actual, reduction)
-    if check_number("huber_loss", "delta", delta, 0.0) == 0:
+    if number("huber_loss", "delta", delta, 0.0) == 0:
         raise DomainError("huber_loss", "delta is 0: no loss at all", "Use l1_loss for its limit.")
     error = guess - actual
     near = _cut(error, float(delta))
@@ -291,7 +255,7 @@ def smooth_l1_loss(guess: Any, actual: Any, *, beta: float = 1.0, reduction: str
     """
     guess, actual = paired("smooth_l1_loss", guess, actual, reduction)
     error = guess - actual
-    if check_number("smooth_l1_loss", "beta", beta, 0.0) == 0:
+    if number("smooth_l1_loss", "beta", beta, 0.0) == 0:
         return reduced(absolute(error), reduction)
     near = _cut(error, float(beta))
     return reduced(near / float(beta) * (error - 0.5 * near), reduction)

@@ -12,8 +12,9 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..kink import Kink
-from ..spec import Spec, accumulating, axes_of, flag, floating, shaped, show
+from ..spec import Spec, accumulating, axes_of, floating, show
 from .elementwise import absolute, cast, equal, mask, maximum, negate, where
+from .operand import flag, shaped
 from .reduce import Reduce, Sum, max, min, sum
 
 __all__ = ["norm", "normalize"]

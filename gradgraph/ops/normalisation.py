@@ -16,8 +16,9 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..node import Vertex
 from ..op import Op
-from ..spec import Shape, Spec, accumulating, axes_of, floating, shaped, show, spec_of
+from ..spec import Shape, Spec, accumulating, axes_of, floating, show, spec_of
 from .elementwise import cast
+from .operand import check_eps, shaped
 from .reduce import mean
 from .shape import reshape
 
@@ -291,8 +292,7 @@ def _checked(op: str, x: Any, ndim: int, layout: str, eps: Any) -> Any:
             f"x is {show(x.shape)}, but {layout} is needed: at least {ndim} axes, channels last",
             "Insert axes of length 1 with [None].",
         )
-    if not isinstance(eps, int | float | np.number) or not eps > 0:
-        raise DomainError(op, f"eps is {eps!r}, not a number > 0", "Use eps=1e-5.")
+    check_eps(op, eps, "1e-5")
     return x
 
 

@@ -12,6 +12,7 @@ from ..errors import DomainError, ShapeError
 from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, show
+from .operand import shaped
 from .shape import Rearrange
 
 __all__ = ["pad"]
@@ -187,7 +188,7 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
         raise DomainError(
             "pad", f"mode {mode!r} is not available", f"Use one of {('constant', *MODES)}."
         )
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("pad", x)
     ndim = x.ndim
     try:
         pairs = np.broadcast_to(np.asarray(width), (ndim, 2))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,10 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..kink import Kink
 from ..op import Op
-from ..spec import Shape, Spec, axes_of, flag, shaped, show
+from ..spec import Shape, Spec, axes_of, show
 from .elementwise import cast, equal, mask, maximum
 from .index import getitem
+from .operand import flag, integer, shaped
 from .scan import products_of_others
 from .shape import broadcast_to, moveaxis, reshape
 
@@ -321,12 +321,7 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     x = shaped("trace", x)
     axes_of("trace", (axis1, axis2), x.ndim)
     axes = [axes_of("trace", a, x.ndim)[0] for a in (axis1, axis2)]
-    try:
-        offset = index(offset)
-    except TypeError:
-        raise ShapeError(
-            "trace", f"offset is {offset!r}, not an integer", "Pass offset=0 for the main diagonal."
-        ) from None
+    offset = integer("trace", "offset", offset, "Pass offset=0 for the main diagonal.")
     rows, columns = (x.shape[a] for a in axes)
     i = np.arange(rows)
     i = i[(i + offset >= 0) & (i + offset < columns)]

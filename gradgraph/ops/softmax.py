@@ -10,7 +10,8 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, accumulating, axes_of, flag, floating, shaped
+from ..spec import Shape, Spec, accumulating, axes_of, floating
+from .operand import flag, shaped
 from .reduce import Reduce, Sum
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]

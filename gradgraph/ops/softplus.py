@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .. import scalar
-from .activation import positive, sigmoid
+from .activation import sigmoid
 from .comparison import isinf
 from .elementwise import Binary, both, equal, multiply, where
+from .operand import positive
 
 __all__ = ["log_sigmoid", "logaddexp", "softplus"]
 

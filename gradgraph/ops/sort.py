@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from ..kink import Kink
 from ..op import Op
 from ..spec import Spec, show
 from .index import getitem
+from .operand import integer, one_axis, shaped
 from .select import take_along_axis
-from .shape import along, one_axis, ravel, reshape
+from .shape import along, ravel, reshape
 
 __all__ = ["argsort", "sort", "topk"]
 
@@ -156,7 +156,7 @@ def sort(x: Any, axis: Any = -1) -> Any:
     >>> sort(np.array([3.0, 1.0, 2.0]))
     array([1., 2., 3.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("sort", x)
     if axis is None:
         x, axis = ravel(x), -1
     return Sort.of(one_axis("sort", axis, x.ndim))(x)
@@ -170,7 +170,7 @@ def argsort(x: Any, axis: Any = -1) -> Any:
     >>> argsort(np.array([3.0, 1.0, 2.0, 1.0]))
     array([1, 3, 2, 0])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("argsort", x)
     if axis is None:
         x, axis = ravel(x), -1
     return Argsort.of(one_axis("argsort", axis, x.ndim))(x)
@@ -194,12 +194,9 @@ def topk(x: Any, k: int, axis: int = -1) -> tuple[Any, Any]:
     >>> values, indices
     (array([4., 4., 3.]), array([2, 3, 0]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("topk", x)
     axis = one_axis("topk", axis, x.ndim)
-    try:
-        count = index(k)
-    except TypeError:
-        raise ShapeError("topk", f"k is {k!r}, not an integer", "Pass an int.") from None
+    count = integer("topk", "k", k)
     if not 0 <= count <= x.shape[axis]:
         raise ShapeError(
             "topk",

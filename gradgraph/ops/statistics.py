@@ -10,8 +10,9 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
-from ..spec import Shape, Spec, axes_of, flag, floating, shaped, show
+from ..spec import Shape, Spec, axes_of, floating, show
 from .elementwise import cast, equal, mask, negate, where
+from .operand import flag, shaped
 from .reduce import Reduce, Sum, mean
 
 __all__ = ["std", "var"]
