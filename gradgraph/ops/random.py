@@ -8,7 +8,7 @@ the same elements at every step.
 from __future__ import annotations
 
 from operator import index
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .operand import known, number, operand_spec, real
 
 __all__ = ["channel_dropout", "dropout", "normal", "uniform"]
 
-Rng = np.random.Generator | int
+Rng: TypeAlias = "np.random.Generator | int"  # a string: numpy imports its generators when asked
 
 
 def generator(rng: Any, op: str = "rng") -> np.random.Generator:
