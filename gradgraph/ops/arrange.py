@@ -15,7 +15,7 @@ from .index import Scatter, getitem, parsed
 from .operand import integer, ints, one_axis, shaped
 from .reduce import Sum
 from .select import take
-from .shape import Rearrange, broadcast_to, moveaxis, ravel, reshape
+from .shape import Rearrange, moveaxis, ravel, reshape
 
 __all__ = ["diag", "diagonal", "flip", "repeat", "roll", "tile", "tril", "triu"]
 
@@ -198,10 +198,14 @@ def tile(x: Any, reps: Any) -> Any:
     ndim = max(x.ndim, len(times))
     shape = (1,) * (ndim - x.ndim) + x.shape
     times = (1,) * (ndim - len(times)) + times
-    apart = reshape(x, tuple(m for n in shape for m in (1, n)))
-    pairs = tuple(zip(times, shape, strict=True))
-    wide = broadcast_to(apart, tuple(m for pair in pairs for m in pair))
-    return reshape(wide, tuple(t * n for t, n in pairs))
+    if times == (1,) * ndim:
+        return reshape(x, shape)
+    for i, t in enumerate(times):
+        if t != 1:  # what is behind a new axis is repeated as a whole
+            apart = Repeat.of(t, i - ndim - 1)(reshape(x, (*shape[:i], 1, *shape[i:])))
+            shape = (*shape[:i], t * shape[i], *shape[i + 1 :])
+            x = reshape(apart, shape)
+    return x
 
 
 def tril(x: Any, k: int = 0) -> Any:

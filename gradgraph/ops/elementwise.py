@@ -10,7 +10,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError
-from ..kernels.numpy_ import masked
+from ..kernels.numpy_ import masked, weighted
 from ..kink import Kink
 from ..mode import no_grad
 from ..node import Vertex
@@ -194,6 +194,8 @@ class Power(Binary):
         return x**y
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        if isinstance(y, int | float) and y > 1:  # a plain number: nothing is being recorded
+            return g * (y * (x if y == 2 else x ** (y - 1)))
         flat = both(equal(x, 0), equal(y, 0))
         return g * (y * where(flat, 1.0, x) ** (y - 1.0))  # unsigned integers would wrap around
 
@@ -269,7 +271,7 @@ class Absolute(Unary):
     keeps_integers = True
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return mask(g, greater(x, 0)) - mask(g, greater(0, x))
+        return SIGNED(g, x)
 
     def scalar(self, x: Any) -> Any:
         v = scalar.value(x)
@@ -379,6 +381,32 @@ class Mask(Elementwise):
     def sample(cls, draw: Draw) -> Any:
         a, b = draw.broadcastable(2)
         return cls(), (draw.normal(a), draw.rng.random(b) < 0.5)
+
+
+class Signed(Elementwise):
+    """x · sign y, exactly 0 where y is 0, even where x is infinite or NaN."""
+
+    linear = ("x",)
+    constant = ("y",)
+    style = "arithmetic"
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return weighted(x, np.sign(y), y)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return SIGNED(g, y)
+
+    def spec(self, x: Spec, y: Spec) -> Spec:
+        return Spec(broadcast(self.name, x=x, y=y), promote(x, y))
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        v = scalar.value(y)
+        return x if v > 0 else -x if v < 0 else x * 0.0
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        a, b = draw.broadcastable(2)
+        return cls(), (draw.normal(a), draw.tied(b))
 
 
 class Comparison(Binary, abstract=True):
@@ -503,7 +531,8 @@ class Alias(Unary):
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER = Add(), Subtract(), Multiply(), Divide(), Power()
 SQUARE, NEGATIVE, ABSOLUTE = Square(), Negative(), Absolute()
-MAXIMUM, MINIMUM, WHERE, MASK, ALIAS = Maximum(), Minimum(), Where(), Mask(), Alias()
+MAXIMUM, MINIMUM, WHERE = Maximum(), Minimum(), Where()
+MASK, SIGNED, ALIAS = Mask(), Signed(), Alias()
 
 # What rules ask about their operands: recorded with the rest, so that a replay asks again.
 greater, greater_equal, equal, both, negate = Greater(), GreaterEqual(), Equal(), Both(), Negate()

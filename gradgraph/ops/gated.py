@@ -32,7 +32,9 @@ class Gated(Unary, abstract=True):
 
     def forward(self, x: Any) -> Any:
         x = floats(x)
-        return np.clip(x, -self.reach, np.inf) * self.gate(x)
+        gate = self.gate(x)
+        gate *= np.clip(x, -self.reach, np.inf)
+        return gate
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         x = clip(x, low=-self.reach, high=self.reach)

@@ -11,7 +11,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import IndexingError
-from ..kernels.scatter import add_at, places
+from ..kernels.scatter import add_at, places, repeats
 from ..node import Vertex
 from ..op import Op
 from ..spec import Shape, Spec, show
@@ -117,8 +117,14 @@ class Scatter(Op):
     style = "shape"
 
     def forward(self, g: Any, *indices: Any) -> Any:
-        total = np.zeros(self.shape, g.dtype)
-        add_at(total, index_of(self.pattern, indices), g)
+        index = index_of(self.pattern, indices)
+        if repeats(index):
+            total = np.zeros(self.shape, g.dtype)
+            add_at(total, index, g)
+        else:
+            new = np.empty if g.size == prod(self.shape) else np.zeros
+            total = new(self.shape, g.dtype)  # no element is named twice: so many are all
+            total[index] = g
         return total
 
     def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:

@@ -13,7 +13,8 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, floating, show
-from .elementwise import absolute, cast, equal, greater, mask, negate, where
+from .clip import clip
+from .elementwise import absolute, cast, equal, where
 from .exponential import log
 from .operand import number, operand_spec, real
 from .reduce import mean, sum
@@ -233,7 +234,7 @@ def huber_loss(guess: Any, actual: Any, *, delta: float = 1.0, reduction: str = 
     if number("huber_loss", "delta", delta, 0.0) == 0:
         raise DomainError("huber_loss", "delta is 0: no loss at all", "Use l1_loss for its limit.")
     error = guess - actual
-    near = _cut(error, float(delta))
+    near = clip(error, -float(delta), float(delta))
     return reduced(near * (error - 0.5 * near), reduction)
 
 
@@ -257,13 +258,8 @@ def smooth_l1_loss(guess: Any, actual: Any, *, beta: float = 1.0, reduction: str
     error = guess - actual
     if number("smooth_l1_loss", "beta", beta, 0.0) == 0:
         return reduced(absolute(error), reduction)
-    near = _cut(error, float(beta))
+    near = clip(error, -float(beta), float(beta))
     return reduced(near / float(beta) * (error - 0.5 * near), reduction)
-
-
-def _cut(x: Any, bound: float) -> Any:
-    """x cut off at ±bound; NaN stays NaN."""
-    return where(greater(x, bound), bound, where(greater(-bound, x), -bound, x))
 
 
 def kl_div(log_guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
@@ -289,4 +285,4 @@ def kl_div(log_guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
     zero = equal(actual, 0)
     truth = where(zero, 1.0, actual)
     terms = truth * (log(truth) - where(zero, 0.0, log_guess))  # no 0 · ∞ on either way
-    return reduced(mask(terms, negate(zero)), reduction)
+    return reduced(terms, reduction)

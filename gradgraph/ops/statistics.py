@@ -26,7 +26,8 @@ class Var(Reduce):
 
     def forward(self, x: Any) -> Any:
         deviations = self._deviations(x)
-        total = np.sum(np.square(deviations), axis=self.axis, keepdims=self.keepdims)
+        deviations *= deviations
+        total = np.sum(deviations, axis=self.axis, keepdims=self.keepdims)
         return (total * self._weight(x)).astype(floating(Spec.of(x)), copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
