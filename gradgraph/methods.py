@@ -175,9 +175,9 @@ class Methods(Vertex):
         """See `gradgraph.absolute`."""
         return ops.absolute(self)
 
-    def clip(self, low: Any = None, high: Any = None) -> Any:
+    def clip(self, min: Any = None, max: Any = None) -> Any:
         """See `gradgraph.clip`."""
-        return ops.clip(self, low, high)
+        return ops.clip(self, min, max)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
         """See `gradgraph.sum`."""
@@ -253,6 +253,10 @@ class Methods(Vertex):
     def mT(self) -> Any:  # noqa: N802
         """The tensor with its last two axes exchanged."""
         return ops.matrix_transpose(self)
+
+    def copy(self) -> Any:
+        """See `gradgraph.alias`: a new tensor on the same values, which nothing changes."""
+        return ops.alias(self)
 
     def flatten(self) -> Any:
         """See `gradgraph.ravel`."""

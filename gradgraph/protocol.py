@@ -54,6 +54,23 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 # What does something else than our function of that name.
 _OTHERWISE = {np.put, np.resize, np.linalg.norm, np.linalg.trace, np.linalg.diagonal}
 
+# numpy's second names of a function.
+_ALIASES: dict[Any, str] = {
+    np.amax: "max",
+    np.amin: "min",
+    np.around: "round",
+    np.positive: "alias",
+}
+# What answers about values without a derivative, in arrays, as the comparisons do.
+_QUESTIONS = (
+    np.allclose,
+    np.isclose,
+    np.array_equal,
+    np.count_nonzero,
+    np.searchsorted,
+    np.digitize,
+)
+
 
 def _numpy_functions() -> None:
     """numpy's functions that record an op: those of the same name, and those that an Op names."""
@@ -72,10 +89,19 @@ def _numpy_functions() -> None:
     for op in Op.registry.values():
         if isinstance(op.ufunc, np.ufunc) and hasattr(ops, op.name):
             UFUNCS[op.ufunc] = getattr(ops, op.name)
+    for theirs, name in _ALIASES.items():
+        mine = getattr(ops, name)
+        if isinstance(theirs, np.ufunc):
+            UFUNCS[theirs] = mine
+        else:
+            FUNCTIONS[theirs] = FUNCTIONS[getattr(np, name)]
+    FUNCTIONS[np.clip] = _clip
     for shape_only in (np.shape, np.ndim, np.size):
         FUNCTIONS[shape_only] = _on_values(shape_only)
-    for constant in (np.zeros_like, np.ones_like):
+    for constant in (np.zeros_like, np.ones_like, np.empty_like):
         FUNCTIONS[constant] = _on_values(constant)
+    for asks in _QUESTIONS:
+        FUNCTIONS[asks] = _about_values(asks)
 
 
 def _reduction(name: str) -> Callable[..., Any]:
@@ -95,6 +121,13 @@ def _reduction(name: str) -> Callable[..., Any]:
     return reduce
 
 
+def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    """np.clip of a tensor, whose bounds have two names each."""
+    if (a_min is not None and min is not None) or (a_max is not None and max is not None):
+        raise TypeError("np.clip got a bound twice. Use a_min and a_max, or min and max.")
+    return ops.clip(a, a_min if min is None else min, a_max if max is None else max)
+
+
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """np.linalg.norm of a tensor, where it is the norm of a vector."""
     if ord is not None and np.ndim(x._data) != 1 and not isinstance(axis, int):
@@ -107,6 +140,15 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 def _on_values(function: Any) -> Callable[..., Any]:
     return lambda t, *args, **kwargs: function(raw(t), *args, **kwargs)
+
+
+def _about_values(function: Any) -> Callable[..., Any]:
+    def values(x: Any) -> Any:
+        return x.data if isinstance(x, Vertex) else x  # refused by a traced tensor
+
+    return lambda *args, **kwargs: function(
+        *map(values, args), **{name: values(x) for name, x in kwargs.items()}
+    )
 
 
 _numpy_functions()

@@ -39,13 +39,17 @@ class Spec:
 
     `weak` marks a Python scalar, which adapts to the dtype of the arrays it meets (NEP 50).
 
-    >>> Spec((2, 3), np.dtype("float32"))
-    Spec(2×3 float32)
+    >>> Spec((2, 3), np.dtype("float32")), Spec((), float).nbytes
+    (Spec(2×3 float32), 8)
     """
 
     shape: Shape
     dtype: np.dtype[Any]
     weak: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.dtype, np.dtype):  # float, np.float32 or "float32"
+            object.__setattr__(self, "dtype", np.dtype(self.dtype))
 
     @staticmethod
     def of(value: Any) -> Spec:

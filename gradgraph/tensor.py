@@ -301,7 +301,8 @@ class Tensor(Methods):
         raise GradError(
             "setitem",
             "a tensor is not changed in place, because graphs may have recorded its values",
-            "Use gg.where(mask, value, x) for a changed copy, or assign() to change a leaf.",
+            "Use gg.put(x, index, value) or gg.where(mask, value, x) for a changed copy, or assign()"
+            " to change a leaf.",
         )
 
     def __bool__(self) -> bool:
@@ -379,8 +380,10 @@ class Tensor(Methods):
     ) -> Any:
         mine = FUNCTIONS.get(function)
         if mine is None:
+            home = "np" if function.__module__ == "numpy" else function.__module__
+            name = f"{home.replace('numpy', 'np')}.{function.__name__}"
             raise TypeError(
-                f"np.{function.__name__} has no rule for tensors. Use a function of gradgraph,"
+                f"{name} has no rule for tensors. Use a function of gradgraph,"
                 " give your own derivative with gg.custom, or leave the graph with t.detach()."
             )
         return mine(*args, **kwargs)
