@@ -144,7 +144,7 @@ def _on_values(function: Any) -> Callable[..., Any]:
 
 def _about_values(function: Any) -> Callable[..., Any]:
     def values(x: Any) -> Any:
-        return x.data if isinstance(x, Vertex) else x  # refused by a traced tensor
+        return getattr(x, "data", x) if isinstance(x, Vertex) else x  # refused by a traced tensor
 
     return lambda *args, **kwargs: function(
         *map(values, args), **{name: values(x) for name, x in kwargs.items()}

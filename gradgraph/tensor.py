@@ -301,8 +301,8 @@ class Tensor(Methods):
         raise GradError(
             "setitem",
             "a tensor is not changed in place, because graphs may have recorded its values",
-            "Use gg.put(x, index, value) or gg.where(mask, value, x) for a changed copy, or assign()"
-            " to change a leaf.",
+            "Use gg.put(x, index, value) or gg.where(mask, value, x) for a changed copy, or"
+            " assign() to change a leaf.",
         )
 
     def __bool__(self) -> bool:

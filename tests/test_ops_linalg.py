@@ -280,6 +280,21 @@ class TestProducts:
         x, y = normal(2, 3, 4), normal(3, 4, 5)
         np.testing.assert_allclose(gg.tensordot(x, y), np.tensordot(x, y))
 
+    @pytest.mark.parametrize("axis", [-1, 0, 1])
+    def test_cross(self, axis):
+        x, y = normal(3, 3, 3), normal(3, 3)
+        wanted = np.cross(x, y, axis=axis)
+        np.testing.assert_allclose(gg.cross(x, y, axis=axis), wanted)
+        assert isinstance(np.cross(gg.Tensor(x), y, axis=axis), gg.Tensor)
+        np.testing.assert_allclose(np.linalg.cross(x, gg.Tensor(y), axis=axis).data, wanted)
+        assert gg.cross(x.astype(np.float32), [1, 0, 0]).dtype == np.float64
+        assert gg.cross(x.astype(np.float32), y.astype(np.float32)).dtype == np.float32
+        assert check(lambda x, y: gg.cross(x, y, axis=axis), x, y, examples=10).verdict == "passed"
+
+    def test_cross_of_vectors_in_the_plane(self):
+        with pytest.raises(gg.ShapeError, match="y has 2 elements along axis -1, not 3"):
+            gg.cross(np.ones(3), np.ones(2))
+
     def test_matrix_transpose(self):
         x = normal(4, 2, 3)
         np.testing.assert_array_equal(gg.matrix_transpose(x), np.matrix_transpose(x))

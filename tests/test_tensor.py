@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import gradgraph as gg
+from gradgraph import methods
 from gradgraph.node import Vertex
 from gradgraph.node import leaf as bare_leaf
 
@@ -375,6 +377,76 @@ class TestNumpyProtocols:
     def test_what_has_no_rule_raises(self, call, named):
         with pytest.raises(TypeError, match=named):
             call(leaf([1.0, 2.0]))
+
+    def test_a_missing_rule_is_named_with_its_module(self):
+        with pytest.raises(TypeError, match=r"np\.linalg\.svd has no rule"):
+            np.linalg.svd(leaf([[1.0]]))
+
+    def test_second_names(self):
+        t = leaf([1.5, -2.0])
+        for theirs in (np.amax, np.amin, np.around, np.positive):
+            assert isinstance(theirs(t), gg.Tensor)
+            assert theirs(t).tolist() == theirs(t.data).tolist()
+        (slopes,) = gg.vjp(lambda x: np.amax(x), t.data)[1](1.0)
+        assert slopes.tolist() == [1.0, 0.0]
+
+    def test_the_bounds_of_clip_by_all_their_names(self):
+        t = leaf([-1.0, 0.5, 2.0])
+        for clipped in (
+            np.clip(t, 0, 1),
+            np.clip(t, a_min=0, a_max=1),
+            np.clip(t, min=0, max=1),
+            np.clip(np.clip(t, min=0), None, 1),
+            t.clip(0, 1),
+            t.clip(min=0).clip(max=1),
+        ):
+            assert clipped.tolist() == [0.0, 0.5, 1.0]
+        with pytest.raises(TypeError, match="a bound twice"):
+            np.clip(t, 0, min=0)
+
+    def test_questions_about_values(self):
+        t = leaf([1.0, 0.0, 3.0])
+        assert np.allclose(t, t.data + 1e-12)
+        assert not np.allclose(t, 2.0)
+        assert np.isclose(t, b=[1, 2, 3]).tolist() == [True, False, True]
+        assert np.array_equal(t, t)
+        assert np.count_nonzero(t) == 2
+        assert np.searchsorted([0.5, 2.0], t).tolist() == [1, 0, 2]
+        assert np.digitize(t, [0.5, 2.0]).tolist() == [1, 0, 2]
+        assert np.empty_like(t).shape == (3,)
+        with pytest.raises(gg.GradError, match="not known"):
+            gg.trace(lambda x: x * np.count_nonzero(x), (3,))
+
+    def test_a_copy_is_a_tensor_of_its_own(self):
+        t = leaf([1.0, 2.0])
+        (t.copy() * 3).sum().backward()
+        assert t.grad.tolist() == [3.0, 3.0]
+        assert t.copy() is not t
+
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [
+            ("softmax", r"Use gg\.softmax\(x\)\."),
+            ("log1p", r"Use gg\.log1p\(x\)\."),
+            ("unsqueeze", r"Use gg\.expand_dims\(x, axis\)\."),
+            ("view", r"Use x\.reshape\(shape\)\."),
+            ("nonsense", r"'nonsense'$"),
+        ],
+    )
+    def test_a_missing_method_says_what_to_use(self, name, hint):
+        with pytest.raises(AttributeError, match=rf"'Tensor' object has no attribute '{name}'.*"):
+            getattr(leaf([1.0]), name)
+        with pytest.raises(AttributeError, match=hint):
+            getattr(leaf([1.0]), name)
+        assert not hasattr(leaf([1.0]), name)
+
+    def test_the_hints_name_what_exists(self):
+        for name, hint in methods._ELSEWHERE.items():
+            assert not hasattr(gg.Tensor, name)
+            for function in re.findall(r"gg\.(\w+)", hint):
+                assert hasattr(gg, function)
+            for method in re.findall(r"x\.(\w+)", hint):
+                assert hasattr(gg.Tensor, method)
 
     def test_asarray_of_a_tracked_tensor_names_detach(self):
         w = leaf([1.0])

@@ -224,6 +224,8 @@ def test_specs_may_be_given_in_any_form():
     wanted = Spec((2, 3), np.dtype(float))
     for given in (wanted, np.zeros((2, 3)), gg.Tensor(np.zeros((2, 3)))):
         assert gg.trace(lambda x: x, given).specs[0] == wanted
+    for dtype in (float, np.float64, "float64"):
+        assert gg.trace(lambda x: x, Spec((2, 3), dtype)).specs[0] == wanted
     assert gg.trace(lambda x: x, (np.int64(2), 3)).specs[0] == Spec((2, 3), np.dtype("float32"))
     with pytest.raises(gg.ShapeError, match="no shape"):
         gg.trace(lambda x: x, (-1,))

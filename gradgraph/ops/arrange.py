@@ -10,14 +10,15 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..spec import Shape, Spec, axes_of, show
-from .elementwise import where
+from .comparison import not_equal
+from .elementwise import subtract, where
 from .index import Scatter, getitem, parsed
 from .operand import integer, ints, one_axis, shaped
 from .reduce import Sum
 from .select import take
-from .shape import Rearrange, moveaxis, ravel, reshape
+from .shape import Rearrange, along, moveaxis, ravel, reshape
 
-__all__ = ["diag", "diagonal", "flip", "repeat", "roll", "tile", "tril", "triu"]
+__all__ = ["diag", "diagonal", "diff", "flip", "repeat", "roll", "tile", "tril", "triu"]
 
 
 class Roll(Rearrange):
@@ -105,6 +106,32 @@ def flip(x: Any, axis: Any = None) -> Any:
     x = shaped("flip", x)
     axes = axes_of("flip", axis, x.ndim)
     return getitem(x, tuple(slice(None, None, -1 if a in axes else 1) for a in range(-x.ndim, 0)))
+
+
+def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    """Each element of x but the first minus the one before it along an axis, n times over.
+
+    Args:
+        x: tensor or array; booleans are compared (is it another one?), as in numpy.
+        n: how often, ≥ 0.
+        axis: int.
+
+    Raises:
+        ShapeError: if the axis is out of range.
+        DomainError: if n is no integer ≥ 0.
+
+    >>> diff(np.array([1.0, 4.0, 9.0, 16.0])), diff(np.array([1.0, 4.0, 9.0, 16.0]), 2)
+    (array([3., 5., 7.]), array([2., 2.]))
+    """
+    x = shaped("diff", x)
+    axis = one_axis("diff", axis, x.ndim)
+    if not isinstance(n, int | np.integer) or n < 0:
+        raise DomainError("diff", f"n is {n!r}", "Use an integer from 0.")
+    minus = not_equal if x.dtype == bool else subtract
+    for _ in range(n):
+        after = getitem(x, along(axis, 1, None, x.ndim))
+        x = minus(after, getitem(x, along(axis, None, -1, x.ndim)))
+    return x
 
 
 def roll(x: Any, shift: Any, axis: Any = None) -> Any:

@@ -15,7 +15,7 @@ from .index import Scatter, getitem, parsed
 from .operand import ints, one_axis, shaped
 from .shape import along, broadcast_to, reshape
 
-__all__ = ["concatenate", "split", "stack"]
+__all__ = ["concatenate", "hstack", "split", "stack", "vstack"]
 
 
 class Concatenate(Op):
@@ -139,6 +139,36 @@ def stack(xs: Any, axis: int = 0) -> Any:
         )
     rows = [reshape(x, (*x.shape[:at], 1, *x.shape[at:])) for x in xs]
     return concatenate(rows, at)
+
+
+def vstack(xs: Any) -> Any:
+    """Tensors or arrays one below the other, along axis 0; a vector is a row.
+
+    Raises:
+        ShapeError: if there are none, or another axis differs.
+
+    >>> vstack([np.array([1.0, 2.0]), np.array([[3.0, 4.0], [5.0, 6.0]])])
+    array([[1., 2.],
+           [3., 4.],
+           [5., 6.]])
+    """
+    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in _several("vstack", xs)]
+    return concatenate([x if x.ndim > 1 else reshape(x, (1, -1)) for x in xs], 0)
+
+
+def hstack(xs: Any) -> Any:
+    """Tensors or arrays side by side, along axis 1; vectors and numbers make one vector.
+
+    Raises:
+        ShapeError: if there are none, or another axis differs.
+
+    >>> hstack([np.array([[1.0], [2.0]]), np.array([[3.0, 4.0], [5.0, 6.0]])])
+    array([[1., 3., 4.],
+           [2., 5., 6.]])
+    """
+    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in _several("hstack", xs)]
+    xs = [x if x.ndim else reshape(x, (1,)) for x in xs]
+    return concatenate(xs, 0 if xs and xs[0].ndim == 1 else 1)
 
 
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:

@@ -14,12 +14,13 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, promote, show
+from .arrange import roll
 from .einsum import Einsum
 from .elementwise import multiply
-from .operand import operand, shaped
-from .shape import reshape, swapaxes
+from .operand import one_axis, operand, shaped
+from .shape import moveaxis, reshape, swapaxes
 
-__all__ = ["dot", "inner", "matmul", "matrix_transpose", "outer", "tensordot"]
+__all__ = ["cross", "dot", "inner", "matmul", "matrix_transpose", "outer", "tensordot"]
 
 
 class Matmul(Op):
@@ -278,3 +279,27 @@ def _contracted(op: str, a: Any, b: Any, of_a: list[Any], of_b: list[Any]) -> An
         right[j] = left[i]
     kept = [v for v in left if v not in right] + [v for v in right if v not in left]
     return Einsum.of("".join([*left, ",", *right, "->", *kept]))(a, b)
+
+
+def cross(x: Any, y: Any, *, axis: int = -1) -> Any:
+    """The vector product x × y of vectors of length 3 along an axis; the other axes broadcast.
+
+    Raises:
+        ShapeError: if a length is not 3, the axis is out of range, or the shapes do not fit.
+
+    >>> cross(np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]))
+    array([0., 0., 1.])
+    """
+    turned = []
+    for name, vectors in (("x", x), ("y", y)):
+        v = shaped("cross", vectors)
+        v = moveaxis(v, one_axis("cross", axis, v.ndim), -1)
+        if v.shape[-1] != 3:
+            raise ShapeError(
+                "cross",
+                f"{name} has {v.shape[-1]} elements along axis {axis}, not 3",
+                "In the plane it is the number x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0].",
+            )
+        turned += [roll(v, -1, -1), roll(v, 1, -1)]
+    xs, x_back, ys, y_back = turned
+    return moveaxis(xs * y_back - x_back * ys, -1, axis)
