@@ -16,6 +16,7 @@ import argparse
 import ctypes
 import gc
 import json
+import random
 import statistics
 import sys
 import time
@@ -117,11 +118,18 @@ def keep_memory() -> None:
 
 
 def _timed(runs: list[Callable[[], Any]], rounds: int) -> list[list[float]]:
-    """Seconds of each run in each round, in turn; the first round is for warming up."""
+    """Seconds of each run in each round; the first round is for warming up.
+
+    The order changes from round to round: whoever comes after a run on the same arrays finds them
+    in the cache.
+    """
     times: list[list[float]] = [[] for _ in runs]
+    turns = list(zip(runs, times, strict=True))
+    order = random.Random(0)
     gc.collect()
     for _ in range(rounds + 1):
-        for run, kept in zip(runs, times, strict=True):
+        order.shuffle(turns)
+        for run, kept in turns:
             start = time.process_time()
             result = run()
             kept.append(time.process_time() - start)

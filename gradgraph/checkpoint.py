@@ -24,6 +24,7 @@ from .mode import current, enable_grad, switch
 from .node import Vertex, leaf, make
 from .op import Op, Part, Saved
 from .ops.elementwise import ALIAS
+from .record import compute
 from .spec import Spec
 from .sweep import downstream, pull, push, reach
 
@@ -116,7 +117,7 @@ def _applied(op: Op, inputs: tuple[Vertex, ...]) -> Any:
     data, saved = (
         (inputs[0].saved[op.index], ())
         if isinstance(op, Saved)
-        else op._compute([x._data for x in inputs])
+        else compute(op, [x._data for x in inputs])
     )
     rules = [op.vjps[min(i, len(op.vjps) - 1)] for i in range(len(inputs))]
     tracked = any(x.requires_grad and r is not None for x, r in zip(inputs, rules, strict=True))
@@ -244,8 +245,8 @@ def checkpoint(f: Function) -> Function:
     f runs once per call. A sweep repeats the ops that it applied, not f itself, so that random
     masks repeat, and whatever f does besides (counting, printing, running averages) does not.
     Arrays that f brought in (masks, data) are kept. A recorded sweep (`create_graph`, nested
-    `grad`) repeats them once for each operand. Inside `no_grad` and `gg.capture`, f is just
-    called: nothing is kept, or everything is meant to be.
+    `grad`) repeats them once for each operand. Inside `no_grad`, `gg.capture`, `gg.trace` and
+    `gg.vmap`, f is just called: nothing is kept, or everything is meant to be.
 
     Source: Chen et al., Training deep nets with sublinear memory cost (2016).
 
@@ -283,6 +284,8 @@ def checkpoint(f: Function) -> Function:
             return f(*args, **kwargs)
         start = leaf(Op.vertex, None).birth
         out = f(*args, **kwargs)
+        if any(o.__class__ is Op.traced for o in (out if isinstance(out, tuple | list) else [out])):
+            return out
         if not isinstance(out, tuple | list):
             return _folded([out], start, title)[0]
         parts = _folded(out, start, title)

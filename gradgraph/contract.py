@@ -1,4 +1,7 @@
-"""What makes a class an op: checks when it is defined, and what is derived from its rules."""
+"""What makes a class an op: what is checked when it is defined, and derived from its rules.
+
+And of an op that is not ours: what its forward returns, and what its rules may write to.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import OpDefinitionError
+from .errors import DTypeError, OpDefinitionError
+from .spec import SCALARS
 
 
 def snake(name: str) -> str:
@@ -115,6 +119,26 @@ def _check_signature(cls: Any, rule: str, wanted: str, fail: Any) -> None:
         fail(
             f"{rule} takes {code.co_argcount} arguments, not {count}",
             f"Write `def {rule}({wanted})`.",
+        )
+
+
+def check_result(op: Any, data: Any) -> None:
+    """Raise if what a user's `forward` returned is not what its class announces."""
+    if op.saves and (not isinstance(data, tuple) or len(data) != 1 + len(op.saves)):
+        wanted = f"a tuple of the result and {', '.join(op.saves)}"
+    elif op.outputs > 1:
+        parts = data[0] if op.saves else data
+        count = len(parts) if isinstance(parts, tuple | list) else 0
+        wanted = "" if count == op.outputs else f"a tuple of {op.outputs} arrays"
+    else:
+        part = data[0] if op.saves else data
+        fine = isinstance(part, (np.ndarray, *SCALARS)) and np.asarray(part).dtype.kind in "biufc"
+        wanted = "" if fine else "an array of numbers"
+    if wanted:
+        raise DTypeError(
+            op.name,
+            f"its forward returned {type(data).__name__}, not {wanted}",
+            "Return what outputs and saves announce.",
         )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from .errors import GradError
 from .node import Vertex
 from .op import Op, Part, Saved
+from .record import compute
 from .spec import Spec, spec_of
 
 
@@ -162,7 +163,7 @@ class Graph:
                     )
                 slots[step.output] = saved[step.inputs[0]][step.op.index]
             else:
-                slots[step.output], saved[step.output] = step.op._compute(args)
+                slots[step.output], saved[step.output] = compute(step.op, args)
         results = tuple(np.array(slots[i]) for i in self.outputs)
         return results[0] if len(results) == 1 else results
 

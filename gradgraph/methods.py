@@ -7,9 +7,55 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from . import ops
 from .node import Vertex
-from .op import apply2
 from .ops.elementwise import ADD, DIVIDE, MULTIPLY, SUBTRACT, both, negate
 from .protocol import ask
+from .record import apply2
+
+# What tensors and arrays of other libraries have, and is said otherwise here.
+_ELSEWHERE = {
+    "view": "x.reshape(shape)",
+    "permute": "x.transpose(axes)",
+    "t": "x.T",
+    "unsqueeze": "gg.expand_dims(x, axis)",
+    "expand": "gg.broadcast_to(x, shape)",
+    "expand_as": "gg.broadcast_to(x, y.shape)",
+    "contiguous": "x itself: every tensor can be reshaped",
+    "gather": "gg.take_along_axis(x, indices, axis)",
+    "index_select": "x.take(indices, axis)",
+    "scatter": "gg.put(x, index, values)",
+    "scatter_add": "gg.put(x, index, values, add=True)",
+    "index_add": "gg.put(x, index, values, add=True)",
+    "masked_fill": "gg.where(mask, value, x)",
+    "cat": "gg.concatenate",
+    "clamp": "x.clip(min, max)",
+    "pow": "x**y",
+    "add": "x + y",
+    "sub": "x - y",
+    "mul": "x * y",
+    "div": "x / y",
+    "mm": "x @ y",
+    "bmm": "x @ y",
+    "neg": "-x",
+    "float": "x.astype(np.float32)",
+    "double": "x.astype(np.float64)",
+    "long": "x.astype(np.int64)",
+    "to": "x.astype(dtype); there is one device",
+    "type": "x.astype(dtype)",
+    "cpu": "x itself; there is one device",
+    "cuda": "x itself; there is no GPU",
+    "clone": "x.copy()",
+    "fill": "x.assign(values) on a leaf",
+    "copy_": "x.assign(values)",
+    "zero_": "x.assign(0.0)",
+    "add_": "x.assign(x + y) on a leaf",
+    "requires_grad_": "gg.Tensor(array, requires_grad=True)",
+    "grad_fn": "x.op",
+    "dim": "x.ndim",
+    "numel": "x.size",
+    "nbytes": "x.data.nbytes",
+    "nonzero": "np.nonzero(x.data)",
+    "real": "x itself; there are no complex tensors",
+}
 
 # What tensors and arrays of other libraries have, and is said otherwise here.
 _ELSEWHERE = {

@@ -1,4 +1,4 @@
-"""The contract of an op, the registry of ops, and the moment when an op is recorded.
+"""The contract of an op, and the registry of ops. What a call of one does is in record.py.
 
 An op is one class. Its annotated fields are its static parameters; its methods are its rules,
 named by argument:
@@ -23,17 +23,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from .contract import complete, read_only, snake
-from .errors import DTypeError, GradgraphError
+from .errors import DTypeError, GradgraphError, OpDefinitionError
 from .kink import Kink
-from .mode import MODE, Mode, current
-from .node import Vertex, leaf, make
+from .mode import current
+from .node import Vertex, make
+from .record import apply, apply1, apply2, compute
 from .spec import Spec, spec_of
-
-ndarray = np.ndarray
-SCALARS = (bool, int, float, complex, np.generic)
 
 
 class Op:
@@ -66,6 +62,8 @@ class Op:
         reference(x, w): the definition by loops over scalars, on arrays of floats or objects.
         sample(draw): classmethod; an instance and valid arguments.
         flops(out, x, w): floating point operations, from specs.
+        explain(error, args): what to raise instead of an error of forward.
+        batch(size, args, mapped, examples, spec): the op on many examples at once, for `vmap`.
 
     A last argument `*xs` stands for any number of arguments; its rules are `vjp_xs(g, out, i, *xs)`
     and `jvp_xs(t, out, i, *xs)` for the one with index i among them.
@@ -105,6 +103,8 @@ class Op:
     _values: tuple[Any, ...]
     _hash: int
 
+    __call__ = apply
+
     forward: Any
     spec: Any
     reference: Any
@@ -125,8 +125,14 @@ class Op:
         if simple and cls.pulls is Op.pulls and cls.pushes is Op.pushes and len(cls.args) < 3:
             cls.plain = len(cls.args)
         if "__call__" not in cls.__dict__:  # a subclass may be plain where its base is not
-            cls.__call__ = (Op.__call__, apply1, apply2)[cls.plain]  # type: ignore[method-assign]
+            cls.__call__ = (apply, apply1, apply2)[cls.plain]  # type: ignore[method-assign]
         held = Op.registry.get(cls.name)
+        if held is not None and held.trusted and cls.trusted and held.__module__ != cls.__module__:
+            raise OpDefinitionError(
+                f"class {cls.__name__}",
+                f"{held.__module__} has an op named {cls.name!r} already",
+                "Choose another name for the class.",
+            )
         ours = held is not None and held.trusted and not cls.trusted
         Op.registry[f"{cls.__module__}.{cls.name}" if ours else cls.name] = cls
 
@@ -183,108 +189,11 @@ class Op:
         """Floating point operations of one call (a multiply-add is two)."""
         return sum(part.size for part in out) if isinstance(out, tuple) else out.size
 
-    def __call__(self, *args: Any) -> Any:
-        """Apply the op: arrays give an array, any tensor among them gives a tensor."""
-        kind = self.vertex
-        mode = MODE.get()
-        if mode.__class__ is not Mode:
-            mode = mode.resolve()
-            if mode.debug:
-                return mode.debug.apply(self, args)
-        if len(args) != len(self.args) and not (self.variadic and len(args) >= len(self.args) - 1):
-            raise TypeError(
-                f"{self.name} takes ({', '.join(self.args)}), but was given {len(args)} arguments"
-            )
-        if self.traced in [a.__class__ for a in args]:
-            return self._trace(args, mode)
-        if not any(isinstance(a, Vertex) for a in args):
-            arrays = [a if isinstance(a, SCALARS) else self._array(a) for a in args]
-            data, _ = self._compute(arrays)
-            if self.outputs == 1:
-                return data
-            return data[: self.outputs - self.hidden]
-        tracked = mode.record and self._follows(args)
-        recorded = tracked or mode.capture
-        inputs = tuple(a if isinstance(a, Vertex) else self._constant(a, recorded) for a in args)
-        data, saved = self._compute([x._data for x in inputs])
-        if recorded:
-            seen = sum(x.version for x in inputs)
-            vertex = make(kind, data, self, inputs, saved, seen, tracked, mode)
-        else:
-            vertex = make(kind, data, None, (), (), 0, False, mode)
-        if self.outputs == 1:
-            return vertex
-        if not recorded:
-            return tuple(leaf(kind, d) for d in data[: self.outputs - self.hidden])
-        return tuple(Part.of(i)(vertex) for i in range(self.outputs - self.hidden))
-
-    def _follows(self, args: Sequence[Any]) -> bool:
-        """Whether the result has a derivative with respect to something that requires grad."""
-        last = len(self.args) - 1
-        return any(
-            getattr(a, "requires_grad", False) and self.vjps[min(i, last)] is not None
-            for i, a in enumerate(args)
-        )
-
-    def _trace(self, args: Sequence[Any], mode: Mode) -> Any:
-        """The op on operands of which only shape and dtype are known: recorded, not computed."""
-        inputs = tuple(a if isinstance(a, Vertex) else self._constant(a, True) for a in args)
-        spec = self.spec(*(spec_of(x._data) for x in inputs))
-        data = tuple(p.stand_in() for p in spec) if self.outputs > 1 else spec.stand_in()
-        saved: tuple[Any, ...] = ()
-        if self.saves:  # only the op itself knows their shapes
-            _, saved = self._compute([x._data for x in inputs])
-        tracked = mode.record and self._follows(inputs)
-        seen = sum(x.version for x in inputs)
-        vertex = make(self.traced, data, self, inputs, saved, seen, tracked, mode)  # type: ignore[arg-type]
-        if self.outputs == 1:
-            return vertex
-        return tuple(Part.of(i)(vertex) for i in range(self.outputs - self.hidden))
-
-    def _compute(self, args: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:
-        if self.checks:
-            self.spec(*map(Spec.of, args))
-        args = self.guarded(args)
-        try:
-            data = self.forward(*args)
-        except Exception as error:
-            raise self._explain(error, args) from None
-        if not self.trusted:
-            self._check_result(data)
-        saved: tuple[Any, ...] = ()
-        if self.saves:
-            data, *rest = data
-            saved = tuple(rest)
-        if self.outputs > 1:
-            return tuple(map(np.asarray, data)), saved
-        if data.__class__ is not ndarray:
-            data = np.asarray(data)
-        return data, saved
-
     def guarded(self, values: Sequence[Any]) -> Sequence[Any]:
         """Read-only views of arrays for the rules of an op that is not ours."""
         return values if self.trusted else [read_only(v) for v in values]
 
-    def _check_result(self, data: Any) -> None:
-        """Raise if what a user's `forward` returned is not what its class announces."""
-        if self.saves and (not isinstance(data, tuple) or len(data) != 1 + len(self.saves)):
-            wanted = f"a tuple of the result and {', '.join(self.saves)}"
-        elif self.outputs > 1:
-            parts = data[0] if self.saves else data
-            count = len(parts) if isinstance(parts, tuple | list) else 0
-            wanted = "" if count == self.outputs else f"a tuple of {self.outputs} arrays"
-        else:
-            part = data[0] if self.saves else data
-            fine = isinstance(part, (ndarray, *SCALARS)) and np.asarray(part).dtype.kind in "biufc"
-            wanted = "" if fine else "an array of numbers"
-        if wanted:
-            raise DTypeError(
-                self.name,
-                f"its forward returned {type(data).__name__}, not {wanted}",
-                "Return what outputs and saves announce.",
-            )
-
-    def _explain(self, error: Exception, args: Sequence[Any]) -> Exception:
+    def explain(self, error: Exception, args: Sequence[Any]) -> Exception:
         """The op's own words for an error of numpy's, if its spec has any."""
         if not isinstance(error, GradgraphError):
             try:
@@ -295,26 +204,17 @@ class Op:
                 return error
         return error
 
-    def _array(self, value: Any) -> Any:
-        try:
-            array = np.asarray(value)
-        except ValueError:
-            array = np.empty(0, object)
-        if array.dtype.kind not in "biufc":
-            kind = f"an array of {array.dtype}" if array is value else type(value).__name__
-            raise DTypeError(
-                self.name,
-                f"an operand is {kind} {str(value)[:40]!r}, not numbers",
-                "Pass a Tensor, a numpy array or a Python number.",
-            )
-        return array
+    def foreseen(self, inputs: Sequence[Vertex]) -> Any:
+        """The spec of the result for inputs of which some are traced."""
+        return self.spec(*(spec_of(x._data) for x in inputs))
 
-    def _constant(self, value: Any, keep: bool) -> Vertex:
-        """A vertex for an operand that is no tensor; `keep` if a graph will hold it."""
-        if isinstance(value, SCALARS):
-            return leaf(self.vertex, value)  # type: ignore[no-any-return]
-        array = self._array(value)
-        return leaf(self.vertex, np.array(array) if keep else array)  # type: ignore[no-any-return]
+    def saved_stand_ins(self, inputs: Sequence[Vertex], spec: Any) -> tuple[Any, ...]:
+        """What stands for the saved arrays of a traced vertex: here, those of the stand-ins."""
+        return compute(self, [x._data for x in inputs])[1]
+
+    def _parts(self, vertex: Vertex) -> tuple[Any, ...]:
+        """A vertex for each result, from the one that holds them all."""
+        return tuple(Part.of(i)(vertex) for i in range(self.outputs - self.hidden))
 
     def pulls(
         self, g: Any, out: Any, args: Sequence[Any], saved: Sequence[Any], wanted: Sequence[bool]
@@ -377,52 +277,6 @@ class Op:
 @lru_cache(maxsize=4096, typed=True)
 def _cached(cls: type[Op], *values: Any) -> Op:
     return cls(*values)
-
-
-def apply1(self: Any, x: Any) -> Any:
-    """`Op.__call__` for a plain op of one argument."""
-    kind = self.vertex
-    if x.__class__ is not kind:
-        return Op.__call__(self, x)
-    mode = MODE.get()
-    if mode.__class__ is not Mode:
-        mode = mode.resolve()
-        if mode.debug:
-            return mode.debug.apply(self, (x,))
-    try:
-        data = self.forward(x._data)
-    except Exception as error:
-        raise self._explain(error, (x._data,)) from None
-    if data.__class__ is not ndarray:
-        data = np.asarray(data)
-    if (x.requires_grad and mode.record) or mode.capture:
-        return make(kind, data, self, (x,), (), x.version, x.requires_grad and mode.record, mode)
-    return make(kind, data, None, (), (), 0, False, mode)
-
-
-def apply2(self: Any, x: Any, y: Any) -> Any:
-    """`Op.__call__` for a plain op of two arguments."""
-    kind = self.vertex
-    if x.__class__ is not kind or y.__class__ is not kind:
-        if x.__class__ is kind and (y.__class__ is float or y.__class__ is int):
-            y = leaf(kind, y)
-        else:
-            return Op.__call__(self, x, y)
-    mode = MODE.get()
-    if mode.__class__ is not Mode:
-        mode = mode.resolve()
-        if mode.debug:
-            return mode.debug.apply(self, (x, y))
-    try:
-        data = self.forward(x._data, y._data)
-    except Exception as error:
-        raise self._explain(error, (x._data, y._data)) from None
-    if data.__class__ is not ndarray:
-        data = np.asarray(data)
-    tracked = (x.requires_grad or y.requires_grad) and mode.record
-    if tracked or mode.capture:
-        return make(kind, data, self, (x, y), (), x.version + y.version, tracked, mode)
-    return make(kind, data, None, (), (), 0, False, mode)
 
 
 class Part(Op):

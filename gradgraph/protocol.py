@@ -20,10 +20,14 @@ def raw(value: Any) -> Any:
 
 def ask(question: Any, *operands: Any) -> Any:
     """What a comparison answers: an array; for a traced operand an op, which asks later."""
+    name = question.__name__
+    op = getattr(ops, _LONG_NAMES.get(name, name))
     if any(x.__class__ is Op.traced for x in operands):
-        name = question.__name__
-        return getattr(ops, _LONG_NAMES.get(name, name))(*operands)
-    return question(*map(raw, operands))
+        return op(*operands)
+    try:
+        return question(*map(raw, operands))
+    except ValueError:
+        return op(*operands)  # says which shapes do not broadcast
 
 
 _LONG_NAMES = {
@@ -140,7 +144,7 @@ def _on_values(function: Any) -> Callable[..., Any]:
 
 def _about_values(function: Any) -> Callable[..., Any]:
     def values(x: Any) -> Any:
-        return x.data if isinstance(x, Vertex) else x  # refused by a traced tensor
+        return getattr(x, "data", x) if isinstance(x, Vertex) else x  # refused by a traced tensor
 
     return lambda *args, **kwargs: function(
         *map(values, args), **{name: values(x) for name, x in kwargs.items()}

@@ -12,6 +12,7 @@ import numpy as np
 from .errors import ShapeError
 
 Shape = tuple[int, ...]
+SCALARS = (bool, int, float, complex, np.generic)  # numbers that need not become arrays
 
 
 def show(shape: Shape) -> str:

@@ -7,7 +7,6 @@ from threading import Lock
 from typing import Any, NoReturn
 
 import numpy as np
-import numpy.typing as npt
 
 from . import ops
 from .errors import DTypeError, GradError, GradgraphError, ShapeError
@@ -19,7 +18,7 @@ from .protocol import COMPARISONS, FUNCTIONS, UFUNCS, ask, raw
 from .spec import Shape, show
 from .sweep import pull, reach
 
-Array = npt.NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class Tensor(Methods):

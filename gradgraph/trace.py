@@ -38,6 +38,10 @@ class Traced(Tensor):
         with no_grad():
             return ops.alias(self)  # type: ignore[no-any-return]
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
+        """Raises: there are no values to copy."""
+        raise self._unknown("deepcopy")
+
     def assign(self, value: Any) -> None:
         """Raises: there are no values to change."""
         raise self._unknown("assign")

@@ -83,7 +83,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
         results = _run(heads, starts, [b for b in batches if b is not None], size)
         places = _per_result(out_axes, len(results))
         moved = [
-            ops.moveaxis(r, 0, place) if place else r
+            ops.moveaxis(r, 0, axes_of("vmap", place, r.ndim)) if place else r
             for r, place in zip(results, places, strict=True)
         ]
         if not any(isinstance(x, Vertex) for x in args):
@@ -95,7 +95,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable
 
 def _per_argument(in_axes: Any, count: int) -> tuple[int | None, ...]:
     axes = tuple(in_axes) if isinstance(in_axes, tuple | list) else (in_axes,) * count
-    fine = all(a is None or (isinstance(a, int) and not isinstance(a, bool)) for a in axes)
+    fine = all(a is None or _is_axis(a) for a in axes)
     if not fine or len(axes) != count:
         raise DTypeError(
             "vmap",
@@ -111,11 +111,15 @@ def _per_argument(in_axes: Any, count: int) -> tuple[int | None, ...]:
 
 def _per_result(out_axes: Any, count: int) -> tuple[int, ...]:
     places = tuple(out_axes) if isinstance(out_axes, tuple | list) else (out_axes,) * count
-    if len(places) != count or not all(isinstance(a, int) for a in places):
+    if len(places) != count or not all(map(_is_axis, places)):
         raise DTypeError(
             "vmap", f"out_axes is {out_axes!r} for {count} results", "Give an int for each."
         )
     return places
+
+
+def _is_axis(a: Any) -> bool:
+    return isinstance(a, int | np.integer) and not isinstance(a, bool)
 
 
 def _batches(args: Sequence[Any], axes: Sequence[int | None]) -> tuple[list[Any], int]:
@@ -146,8 +150,7 @@ def _run(
     heads: Sequence[Any], starts: Sequence[Vertex], batches: Sequence[Any], size: int
 ) -> list[Any]:
     """The graph from starts to heads, on the batches; every result has the axis of examples."""
-    traced = [h for h in heads if h.__class__ is Traced]
-    graph = Graph.between(starts, traced)
+    graph = Graph.between(starts, [h for h in heads if isinstance(h, Vertex)])
     held: dict[int, _Batch] = {}
     for slot, batch in zip(graph.inputs, batches, strict=True):
         held[slot] = _Batch(batch, (), True)

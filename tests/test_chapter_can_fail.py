@@ -9,6 +9,7 @@ import pytest
 
 import gradgraph as gg
 from gradgraph.kernels import numpy_ as kernels
+from gradgraph.kernels import pooling
 from gradgraph.ops import activation, elementwise
 
 from . import test_chapter as chapter
@@ -62,15 +63,15 @@ def a_filter_gradient_without_the_last_tap(patch):
 
 
 def a_layer_counted_without_its_bias(patch):
-    patch.setattr(summaries, "_bias", lambda *args: [])
+    patch.setattr(summaries, "_bias", lambda *args: None)
 
 
 def a_pool_that_takes_the_mean(patch):
-    def mean(x, kernel, stride, padding):
-        total = kernels.window_sum(x, kernel, stride, padding)
+    def mean(x, kernel, stride, padding, dilation):
+        total = pooling.window_sum(x, kernel, stride, padding, dilation)
         return total / np.prod(kernel), np.zeros(total.shape, np.uint8)
 
-    patch.setattr(kernels, "max_pool", mean)
+    patch.setattr(pooling, "max_pool", mean)
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,15 @@ class TestEinsum:
         assert flops("ij->j", (2, 3)) == 6
         assert flops("i,i,i->", (5,), (5,), (5,)) == 15
 
+    def test_several_products_are_all_computed_in_the_dtype_of_the_result(self):
+        a = np.array([200, 100], np.uint8)
+        for one in (np.array(1.0), 1.0, np.float32(1)):
+            found = gg.einsum("i,i,->", gg.Tensor(a), a, one)
+            assert (found.dtype, found.item()) == (np.einsum("i,i,->", a, a, one).dtype, 50000.0)
+        x = gg.Tensor(np.array([1.0, 2.0], np.float32), requires_grad=True)
+        gg.einsum("i,i,i->", x, x, np.array([1.0, 1.0])).backward()
+        assert (x.grad.dtype, x.grad.tolist()) == (np.float32, [2.0, 4.0])
+
     def test_a_label_of_length_1_gets_the_sum(self):
         y = np.arange(6.0).reshape(2, 3)
         x, _ = gradients(lambda x, y: gg.einsum("ij,ij->ij", x, y), np.ones((2, 1)), y)
@@ -590,6 +599,12 @@ class TestAttention:
         np.testing.assert_array_equal(gg.attention(q, k, v, mask=mask), [[1.0]])
         np.testing.assert_array_equal(gg.attention(-q, k, v, mask=mask), [[2.0]])
 
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    def test_a_bias_as_low_as_can_be_does_not_open_what_is_closed(self, dtype):
+        x, v = np.ones((2, 1), dtype), np.array([[1.0], [5.0]], dtype)
+        low = np.array([[np.finfo(dtype).min, 0.0]], dtype)
+        np.testing.assert_array_equal(gg.attention(x, x, v, mask=low, causal=True), v)
+
     def test_a_learnt_bias_gets_a_gradient_where_it_counts(self):
         q, k, v = self.inputs()
         bias = gg.Tensor(np.where(np.tri(4, 3), 0.0, -np.inf), requires_grad=True)
@@ -600,6 +615,12 @@ class TestAttention:
     def test_nan_in_a_mask_is_not_hidden(self):
         q, k, v = self.inputs()
         assert np.isnan(gg.attention(q, k, v, mask=np.array([0.0, np.nan, 0.0]))).all()
+
+    def test_leading_axes_that_do_not_fit_are_named(self):
+        for leads in ((2, 3, 3), (2, 2, 3)):
+            args = [np.ones((lead, 4, 2)) for lead in leads]
+            with pytest.raises(gg.ShapeError, match=r"attention: .* do not broadcast"):
+                gg.attention(*args)
 
     def test_nothing_to_compare(self):
         np.testing.assert_array_equal(

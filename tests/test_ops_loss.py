@@ -263,6 +263,21 @@ class TestCosineSimilarity:
             assert g.tolist() == [[0.0, 0.0]] * 3
         assert gg.cosine_similarity(np.zeros((2, 0)), np.zeros((2, 0))).tolist() == [0.0, 0.0]
 
+    @pytest.mark.parametrize(
+        ("dtype", "size"), [("float16", 300), ("float32", 1e30), (float, 1e200)]
+    )
+    def test_vectors_whose_squares_overflow(self, dtype, size):
+        x, y = np.array([size, 0], dtype), np.array([size, size], dtype)
+        found = gg.cosine_similarity(x, y)
+        assert found.dtype == dtype
+        assert_allclose(found, np.sqrt(0.5), rtol=1e-3)
+        slope = gg.grad(gg.cosine_similarity)(x, y)
+        assert_allclose(slope, [0, np.sqrt(0.5) / size], rtol=2e-3, atol=1e-6 / size)
+
+    def test_vectors_whose_squares_vanish(self):
+        x, y = np.array([1e-200, 0]), np.array([1e-200, 1e-200])
+        assert_allclose(gg.cosine_similarity(x, y, eps=0), np.sqrt(0.5))
+
     def test_eps(self):
         assert gg.cosine_similarity(np.array([1e-9]), np.array([2.0])) == 0.1
         assert gg.cosine_similarity(np.array([1e-9]), np.array([2.0]), eps=0) == 1.0
@@ -508,3 +523,30 @@ class TestNll:
 
     def test_integers(self):
         assert gg.nll_loss(np.array([[-1, -3]]), [1]) == 3.0
+
+
+class TestInfiniteLogits:
+    """The short way and the one with options agree: limits, not NaN."""
+
+    X = np.array(
+        [[-np.inf, -np.inf], [np.inf, 0.0], [np.inf, 0.0], [np.inf, np.inf], [-np.inf, 0.0]]
+    )
+    LABELS = np.array([0, 0, 1, 1, 1])
+
+    @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+    def test_losses(self, dtype):
+        x = self.X.astype(dtype)
+        found = gg.cross_entropy(x, self.LABELS, reduction="none")
+        assert found.dtype == dtype
+        assert_allclose(found, [np.inf, 0, np.inf, np.log(2), 0], rtol=1e-3)
+        other = gg.cross_entropy(x, self.LABELS, reduction="none", ignore_index=7)
+        assert_array_equal(found, other)
+
+    def test_slopes(self):
+        found = gg.grad(lambda x: gg.cross_entropy(x, self.LABELS, reduction="sum"))(self.X)
+        assert_array_equal(found, [[-1, 0], [0, 0], [1, -1], [0.5, -0.5], [0, 0]])
+
+
+def test_a_reduction_is_a_word():
+    with pytest.raises(gg.DomainError, match="unknown"):
+        gg.mse_loss(X, Y, reduction=np.ones(2))

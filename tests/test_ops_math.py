@@ -538,3 +538,43 @@ def test_second_derivatives_at_infinity_are_numbers():
     for f in (gg.silu, gg.mish, gg.gelu, gg.softplus, lambda x: gg.gelu(x, True)):
         second = gg.grad(lambda x: gg.grad(lambda x: f(x).sum())(x).sum())  # noqa: B023
         assert_array_equal(second(np.array([-inf, -1e4, 1e4, inf])), 0.0)
+
+
+def test_a_power_whose_exponent_is_an_unsigned_zero():
+    x = np.array([1e10, 3.0, 2.0])
+    for dtype in (np.uint8, np.uint64):
+        y = np.array([0, 1, 2], dtype)
+        assert_array_equal(slopes(lambda x: x**y, x), [0.0, 1.0, 4.0])  # noqa: B023
+
+
+@pytest.mark.parametrize("f", [gg.softplus, gg.celu, gg.elu])
+def test_a_parameter_from_numpy_leaves_the_dtype_alone(f):
+    x = X.astype(np.float32)
+    assert f(x, np.float64(2.0)).dtype == np.float32
+    assert_array_equal(f(x, np.float64(2.0)), f(x, 2.0))
+
+
+def test_no_type_of_numbers():
+    for dtype in ("flot32", "U3", None, object):
+        with pytest.raises(gg.DTypeError, match=r"^cast: dtype is .*, no type of numbers"):
+            gg.cast(gg.Tensor(X), dtype)
+
+
+def test_integers_to_negative_powers():
+    for wrong in (lambda: gg.Tensor([1, 2]) ** -1, lambda: gg.power(2, np.array([-1, 0]))):
+        with pytest.raises(gg.DomainError, match=r"^power: an integer to the power of a negative"):
+            wrong()
+    with pytest.raises(gg.ShapeError, match=r"^power: x is \(2,\) and y is \(3,\)"):
+        gg.power(np.array([1, 2]), np.array([-1, 2, 3]))
+
+
+def test_comparisons_of_shapes_that_do_not_broadcast():
+    x = gg.Tensor([1.0, 2.0, 3.0])
+    for wrong in (lambda: x == np.ones(2), lambda: np.ones(2) < x, lambda: np.less(x, np.ones(2))):
+        with pytest.raises(gg.ShapeError, match="broadcast"):
+            wrong()
+
+
+def test_the_slope_by_an_exponent_has_the_precision_of_the_result():
+    base, y = np.array([3.0, 7.0], np.float16), np.array([0.5, 1.5])
+    assert_allclose(slopes(lambda y: base**y, y), base.astype(float) ** y * np.log([3, 7]))

@@ -579,3 +579,76 @@ ERRORS = [
 def test_errors(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+@pytest.mark.parametrize("ord", [1.5, 0.5, 3.0])
+def test_norms_of_elements_that_are_far_apart(ord):
+    """The slope of an element that is negligible beside another underflows to 0, not to NaN."""
+    for x in (np.array([1e-300, -1e300]), np.array([1e-38, -1e38], np.float32)):
+        assert_allclose(gradient(lambda x: gg.norm(x, ord), x), [0.0, -1.0], atol=1e-15)
+
+
+FOLDS = ["sum", "mean", "max", "min", "prod", "all", "any", "argmax", "argmin"]
+
+
+@pytest.mark.parametrize("name", [*FOLDS, "var", "std", "norm", "logsumexp"])
+def test_keepdims_is_a_bool(name):
+    """numpy's methods have the dtype in that place: silently it would count as True."""
+    for wrong in (np.float32, "float32", None, 1):
+        with pytest.raises(gg.DTypeError, match=rf"^{name}: keepdims is .*, not a bool"):
+            getattr(gg, name)(X, axis=0, keepdims=wrong)
+        with pytest.raises(gg.DTypeError, match=rf"^{name}: keepdims is .*, not a bool"):
+            getattr(gg, name)(X, axis=None, keepdims=wrong)
+    assert getattr(gg, name)(X, axis=0, keepdims=np.True_).shape == (1, 3, 4)
+
+
+@pytest.mark.parametrize("name", [*FOLDS, "var", "std", "norm", "logsumexp", "softmax", "cumsum"])
+def test_ragged_lists(name):
+    with pytest.raises(gg.DTypeError, match=rf"^{name}: .*whose parts differ in shape"):
+        getattr(gg, name)([[1.0], [1.0, 2.0]])
+
+
+def test_errors_name_the_function_that_was_called():
+    empty = np.zeros((0, 2))
+    for call, name in [
+        (lambda: gg.std(empty), "std"),
+        (lambda: gg.std(X, 0, ddof=2), "std"),
+        (lambda: gg.norm(empty, np.inf), "norm"),
+        (lambda: gg.layer_norm(empty.T), "layer_norm"),
+        (lambda: gg.rms_norm(empty.T), "rms_norm"),
+        (lambda: gg.batch_norm(empty, None, None), "batch_norm"),
+        (lambda: gg.instance_norm(np.zeros((2, 0, 3))), "instance_norm"),
+        (lambda: gg.group_norm(np.zeros((2, 0, 4)), 2), "group_norm"),
+    ]:
+        with pytest.raises((gg.ShapeError, gg.DomainError), match=f"^{name}: "):
+            call()
+
+
+def test_the_trace_is_of_two_axes():
+    for axis in (None, (0, 1)):
+        with pytest.raises(gg.ShapeError, match=r"^trace: axis is .*, not an integer"):
+            gg.ops.trace(X, 0, axis)
+
+
+def test_normalisation_over_no_axes():
+    x = np.array([[1.0, 5.0]])
+    assert_array_equal(gg.layer_norm(x, np.array(2.0), np.array(3.0), axis=()), [[3.0, 3.0]])
+    assert_allclose(gg.rms_norm(x, np.array(2.0), axis=()), [[2.0, 2.0]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64"])
+def test_running_statistics_leave_the_dtype_alone(dtype):
+    x = np.array([[1, 5], [3, 9]], dtype)
+    for middle, var in [([2.0, 7.0], [1.0, 4.0]), (np.array([2.0, 7]), np.array([1.0, 4]))]:
+        y = gg.batch_norm(
+            x, None, None, running_mean=middle, running_var=var, training=False, eps=1e-12
+        )
+        assert y.dtype == (dtype if dtype != "int64" else "float64")
+        assert_allclose(y, [[-1.0, -1.0], [1.0, 1.0]], atol=1e-9)
+
+
+def test_norms_in_half_precision():
+    x = np.full(100, -0.5, np.float16)
+    x[0] = 0.25
+    wanted = gradient(lambda x: gg.norm(x, 0.5), x.astype(float))
+    assert_allclose(gradient(lambda x: gg.norm(x, 0.5), x), wanted, rtol=1e-2)

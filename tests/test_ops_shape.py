@@ -141,6 +141,17 @@ def test_what_was_padded_is_folded_back(mode, n, width):
     assert_allclose(pull(g), np.bincount(sources, g, n))
 
 
+@pytest.mark.parametrize("value", [-1, 256, 0.5, np.nan, np.inf])
+def test_integers_are_padded_with_their_own_kind(value):
+    x = np.array([1, 2], np.uint8)
+    with pytest.raises(gg.DomainError, match="does not fit into an array of uint8"):
+        gg.pad(x, 1, constant_values=value)
+    assert gg.pad(x, 1, constant_values=255).tolist() == [255, 1, 2, 255]
+    assert gg.pad(x > 1, 1, constant_values=1).tolist() == [True, False, True, True]
+    with pytest.raises(gg.DomainError, match="does not fit into an array of bool"):
+        gg.pad(x > 1, 1, constant_values=2)
+
+
 def test_padding_can_be_differentiated_row_by_row_twice():
     hessian = gg.jacobian(gg.jacobian(lambda x: gg.pad(x, (2, 1), "wrap") ** 2))(A[0, 0])
     assert_allclose(hessian.sum(0), np.diag([4.0, 2.0, 4.0, 4.0]))
@@ -644,7 +655,19 @@ def test_triangles_keep_no_trace_of_nan():
         (gg.ShapeError, lambda: gg.diagonal(A[0, 0]), "axis 1 is out of range"),
         (gg.DomainError, lambda: gg.pad(A, 1, "mirror"), "mode 'mirror' is not available"),
         (gg.DomainError, lambda: gg.pad(A, 1, constant_values=(1, 2)), "not one number"),
+        (gg.DomainError, lambda: gg.pad(A, 1, constant_values=A[0, :1, :1]), "not one number"),
+        (gg.DomainError, lambda: gg.pad(A, 1, constant_values="1x"), "is str, not one number"),
+        (gg.DomainError, lambda: gg.pad(A, 1, constant_values=gg.Tensor(1.0)), "no gradient"),
         (gg.ShapeError, lambda: gg.pad(np.ones((0, 2)), 1, "edge"), "axis 0 of x (0×2) has no"),
+        (gg.ShapeError, lambda: gg.transpose(A, (-4, 0, 1)), "do not name each of the 3 axes"),
+        (gg.ShapeError, lambda: gg.swapaxes(A, None, 1), "swapaxes: axis is None, not one axis"),
+        (gg.ShapeError, lambda: gg.moveaxis(A, None, 0), "moveaxis: axis is None, not one axis"),
+        (gg.IndexingError, lambda: gg.put(A, 5, 1.0), "put: x is 2×3×4: index 5 is out"),
+        (gg.IndexingError, lambda: gg.getitem(1.0, 0), "getitem: x is scalar: too many"),
+        (gg.ShapeError, lambda: gg.transpose(A[0, 0], -2), "do not name each of the 1 axes"),
+        (gg.ShapeError, lambda: gg.broadcast_to(np.ones(1), (-1,)), "(-1,) is no shape"),
+        (gg.ShapeError, lambda: gg.one_hot(np.zeros(0, int), -1), "classes is -1, no length"),
+        (gg.ShapeError, lambda: gg.one_hot(0, (3, 4)), "classes is (3, 4), no length"),
         (gg.ShapeError, lambda: gg.pad(A, -1, "edge"), "To remove elements, slice"),
         (gg.ShapeError, lambda: gg.sort(1.0), "A scalar has no axes"),
         (gg.ShapeError, lambda: gg.sort(A, 3), "axis 3 is out of range"),

@@ -62,7 +62,8 @@ def evaluated(text):
     for sign, meant in (("·", "*"), ("−", "-"), ("√", "sqrt"), ("^", "**"), ("ln", "log")):
         text = text.replace(sign, meant)
     names = {"σ": lambda x: 1 / (1 + math.exp(-x)), "max": lambda *v: max(v)}
-    names |= {n: getattr(math, n) for n in ("exp", "log", "sqrt", "sin", "cos", "tanh")}
+    names |= {n: getattr(math, n) for n in ("exp", "log", "sqrt", "sin", "cos", "tanh", "erf")}
+    names["arctan"] = math.atan
     return eval(text, {"__builtins__": {}}, names)
 
 

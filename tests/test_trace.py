@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tracemalloc
 
 import numpy as np
@@ -108,6 +109,76 @@ def test_a_mask_has_no_known_number_of_elements():
         gg.trace(lambda x: x[x > 0], (3,))
 
 
+@pytest.mark.parametrize(
+    "index",
+    [
+        np.array([True, False, True]),
+        (slice(None, None, -1), np.array([False, True, True])),
+        (True, np.array([False, True, False])),
+        (False, ...),
+        (np.eye(3, dtype=bool),),
+        (None, np.array([0, 2]), np.array([True, False, True])),
+    ],
+)
+def test_a_known_mask_has_a_known_number_of_elements(index):
+    x = np.arange(9.0).reshape(3, 3)
+    graph = gg.trace(lambda x: x[index] * x[index].size, x)
+    assert graph.specs[graph.outputs[0]].shape == x[index].shape
+    assert_array_equal(graph.replay(x + 1), (x + 1)[index] * x[index].size)
+    batch = np.stack([x, x + 1])
+    assert_array_equal(
+        gg.vmap(lambda x: x[index].sum() / 2)(batch), [x[index].sum() / 2 for x in batch]
+    )
+
+
+def test_a_cast_to_integers_is_made_when_it_runs():
+    for dtype in (int, bool):
+        graph = gg.trace(lambda x, dtype=dtype: x.astype(dtype), (2,))
+        assert_array_equal(graph.replay([0.5, 3.5]), np.array([0.5, 3.5]).astype(dtype))
+        found = gg.vmap(lambda x, dtype=dtype: x.astype(dtype) * 2)(np.array([0.5, 3.5]))
+        assert_array_equal(found, np.array([0.5, 3.5]).astype(dtype) * 2)
+    slopes = gg.trace(gg.grad(lambda x: (x * x.astype(int)).sum()), (2,)).replay([1.5, 3.5])
+    assert slopes.tolist() == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: gg.max_pool(x, 2),
+        lambda x: gg.max_pool(x, 2, return_indices=True),
+        lambda x: x[:, np.arange(999)],
+        lambda x: x[:, np.arange(1000) > 0],
+    ],
+)
+def test_nothing_is_allocated(f):
+    tracemalloc.start()
+    gg.trace(f, (8, 1000, 1000, 16))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1_000_000
+
+
+def test_a_winner_of_a_pool_is_traced_as_it_is():
+    for size in (16, 17):  # a tap's number fits a byte, or it does not
+        x = np.zeros((1, 20, 20, 1))
+        with gg.capture():
+            real = gg.max_pool(gg.Tensor(x), size)
+        graph = gg.trace(lambda x, size=size: gg.max_pool(x, size), x)
+        (traced,) = graph.vertices[graph.outputs[0]].saved
+        assert (traced.shape, traced.dtype) == (real.saved[0].shape, real.saved[0].dtype)
+
+
+def test_labels_that_are_not_known_are_not_judged():
+    loss = gg.trace(gg.hinge_loss, (2,), (2,))
+    assert loss.replay([0.5, 0.5], [1.0, -1.0]) == 1.0
+    gg.trace(lambda high: gg.uniform(1.0, high, rng=0), (2,))
+
+
+def test_a_copy_would_know_values():
+    with pytest.raises(gg.GradError, match="are not known"):
+        gg.trace(lambda x: copy.deepcopy(x) + x, (2,))
+
+
 def test_a_detached_value_is_that_of_the_run():
     graph = gg.trace(gg.grad(lambda x: (x * x.detach()).sum()), Spec((2,), np.dtype(float)))
     assert graph.replay([3.0, 4.0]).tolist() == [3.0, 4.0]
@@ -173,3 +244,44 @@ def test_several_results():
 def test_of_an_array_it_is_the_matrix_trace():
     assert gg.trace(np.eye(3)) == 3.0
     assert gg.grad(gg.trace)(np.zeros((2, 2))).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+class TestValuesThatAreNotKnown:
+    """What reads values for a check or a conversion must not take the stand-ins for them."""
+
+    X = np.array([1.5, -2.0, 3.0])
+
+    @pytest.mark.parametrize("dtype", [int, bool, np.uint8])
+    def test_a_cast_to_integers(self, dtype):
+        def f(x):
+            return gg.cast(x * x, dtype) * x
+
+        traced = gg.trace(f, np.zeros(3))
+        assert_array_equal(traced.replay(self.X), (self.X**2).astype(dtype) * self.X)
+        assert_array_equal(
+            gg.trace(gg.grad(lambda x: f(x).sum()), np.zeros(3)).replay(self.X),
+            (self.X**2).astype(dtype).astype(float),
+        )
+        assert not gg.cast(gg.Tensor(self.X, requires_grad=True), dtype).requires_grad
+
+    def test_truths_of_a_hinge(self):
+        truth = np.array([1.0, -1.0, 1.0])
+        graph = gg.trace(gg.hinge_loss, np.zeros(3), np.zeros(3))
+        assert graph.replay(self.X, truth) == gg.hinge_loss(self.X, truth)
+
+    def test_ends_of_a_range(self):
+        graph = gg.trace(lambda low: gg.uniform(low, -5.0, rng=0), np.zeros(3))
+        assert_array_equal(graph.replay(self.X - 9), gg.uniform(self.X - 9, -5.0, rng=0))
+
+    def test_checkpoints(self):
+        def f(x):
+            return gg.tanh(x * x).sum() * x
+
+        block = gg.checkpoint(f)
+        graph = gg.trace(block, np.zeros(3))
+        assert_array_equal(graph.replay(self.X), f(self.X))
+        for g in (gg.grad(lambda x: f(x).sum()), gg.grad(lambda x: block(x).sum())):
+            graph = gg.trace(g, np.zeros(3))
+            assert_allclose(graph.replay(self.X), gg.grad(lambda x: f(x).sum())(self.X))
+        with pytest.raises(gg.GradError, match="are not known"):
+            gg.trace(lambda x: float(block(x).sum()), np.zeros(3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import gradgraph as gg
 from gradgraph import nn
@@ -162,6 +162,28 @@ def test_results_that_depend_on_no_example():
     assert (doubled.tolist(), ones.shape, number.tolist()) == ([0, 2, 4], (3, 2), [3.0, 3.0, 3.0])
 
 
+def test_checkpoints():
+    def f(x):
+        return gg.sin(x) * x
+
+    x = np.arange(3.0)
+    assert_array_equal(gg.vmap(gg.checkpoint(f))(x), f(x))
+    assert_array_equal(gg.vmap(gg.grad(gg.checkpoint(f)))(x), gg.grad(lambda x: f(x).sum())(x))
+    pair = gg.vmap(gg.checkpoint(lambda x: (f(x), x * 2)))(x)
+    assert_array_equal(pair, (f(x), x * 2))
+    with pytest.raises(gg.GradError, match="are not known"):
+        gg.vmap(lambda x: x * float(gg.checkpoint(f)(x)))(x)
+
+
+def test_a_function_of_ones_need_not_be_finite():
+    assert gg.vmap(gg.custom(lambda x: np.log(x - 1)))(np.array([2.0])).tolist() == [0.0]
+
+
+def test_axes_may_be_integers_of_numpy():
+    found = gg.vmap(gg.sin, np.int64(0), np.int64(1))(np.ones((2, 3)))
+    assert found.shape == (3, 2)
+
+
 def test_arrays_in_arrays_out():
     assert isinstance(gg.vmap(gg.sin)(np.ones(3)), np.ndarray)
     assert isinstance(gg.vmap(gg.sin)(gg.Tensor(np.ones(3))), gg.Tensor)
@@ -179,6 +201,8 @@ def test_arrays_in_arrays_out():
         (lambda: gg.vmap(gg.sin, (0, 0))(np.ones(3)), gg.DTypeError, "for 1 arguments"),
         (lambda: gg.vmap(gg.sin, "x")(np.ones(3)), gg.DTypeError, "in_axes is 'x'"),
         (lambda: gg.vmap(gg.sin, 0, (0, 1))(np.ones(3)), gg.DTypeError, "for 1 results"),
+        (lambda: gg.vmap(gg.sin, 0, True)(np.ones(3)), gg.DTypeError, "out_axes is True"),
+        (lambda: gg.vmap(gg.sin, 0, 2)(np.ones(3)), gg.ShapeError, "vmap: axis 2 is out of range"),
         (lambda: gg.vmap(lambda x: None)(np.ones(3)), gg.GradError, "returned NoneType"),
         (lambda: gg.vmap(3), gg.DTypeError, "int is no function"),
     ],
@@ -186,3 +210,27 @@ def test_arrays_in_arrays_out():
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+def test_checkpoints_that_save_places():
+    def f(x):
+        h = gg.max_pool(gg.tanh(x * x)[None, :, None], 2)  # saves the places of its winners
+        return h.sum() * x, gg.exp(x).sum()
+
+    def scalar(pair):
+        return lambda x: (pair(x)[0] * pair(x)[1]).sum()
+
+    x = RNG.normal(size=(3, 4))
+    block = gg.checkpoint(f)
+    close(tuple(np.asarray(r) for r in gg.vmap(block)(x)), loop(f, (0,), x))
+    for order in (gg.grad, gg.hessian):
+        close(np.asarray(gg.vmap(order(scalar(block)))(x)), loop(order(scalar(f)), (0,), x))
+    outside = gg.grad(lambda x: sum(r.sum() for r in gg.vmap(block)(x)))
+    close(outside(x), gg.grad(lambda x: sum(r.sum() for r in gg.vmap(f)(x)))(x))
+
+
+def test_casts_to_integers():
+    close(
+        gg.vmap(lambda x: gg.cast(x * 3, int))(np.arange(3.0)),
+        np.array([0, 3, 6]),
+    )

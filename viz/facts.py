@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -184,8 +185,11 @@ def _facts(
     data_links = [link for link in incoming if view.owner[link.source].kind != "weight"]
     back = [n for link in data_links for n in sent(view, link, flow)]
     data = vertices[result]._data
+    readers = _told_apart([view.owner[link.target] for link in outgoing])
     arrivals = [
-        (view.owner[link.target].title, n) for link in outgoing for n in sent(view, link, flow)
+        (reader, n)
+        for reader, link in zip(readers, outgoing, strict=True)
+        for n in sent(view, link, flow)
     ]
     zeros = _zeros(view, card)
     alarms = [*_marks(view, card)]
@@ -287,6 +291,20 @@ def _parameter(view: View, card: Card, slot: int, flow: Flow | None) -> Paramete
     size = flow.sizes.get(vertex) if flow else None
     share = norm / size if norm is not None and size else None
     return Parameter(_short(view, card, slot), slot, norm, share)
+
+
+def _told_apart(cards: list[Card]) -> list[str]:
+    """The titles of cards; where one is there twice, with the part of the scopes that differs."""
+    names = [card.title for card in cards]
+    for title, times in Counter(names).items():
+        same = [i for i, card in enumerate(cards) if card.title == title]
+        paths = [cards[i].scope.split(".") for i in same]
+        levels = list(zip(*paths, strict=False))
+        common = next((k for k, parts in enumerate(levels) if len(set(parts)) > 1), len(levels))
+        if times > 1:
+            for i, path in zip(same, paths, strict=True):
+                names[i] = ".".join([*path[common : common + 1], title])
+    return names
 
 
 def _cancelled(arrivals: list[float], norm: float | None) -> float | None:

@@ -120,6 +120,7 @@ def unsorted(g: Any, x: Any) -> Any:
     return total
 
 
+COUNTS = np.arange(1000) % 4 + 1
 MIDDLE = (slice(10, -10), slice(None, None, 2))
 entry(
     "reshape",
@@ -236,4 +237,69 @@ entry(
     lambda a, b: gg.tensordot(a, b, ([1, 2], [1, 0])),
 )
 entry("solve", lambda rng: (well(rng), rng.normal(size=(64, 40, 40))), np.linalg.solve, solve_back)
-entry("cholesky", lambda rng: ((a := well(rng)) @ a.mT,), np.linalg.cholesky)
+
+
+def cholesky_back(g: Any, y: Any, a: Any) -> Any:
+    half = np.tril(y.mT @ g)
+    half[..., range(40), range(40)] *= 0.5
+    inverse = np.linalg.inv(y)
+    s = inverse.mT @ half @ inverse
+    return (s + s.mT) / 2
+
+
+entry("cholesky", lambda rng: ((a := well(rng)) @ a.mT,), np.linalg.cholesky, cholesky_back)
+
+
+def squared_diagonal(g: Any, y: Any, x: Any) -> Any:
+    total = np.zeros_like(x)
+    total[:, range(300), range(300)] = g
+    return total
+
+
+def replaced(x: Any, values: Any, i: Any) -> Any:
+    x = x.copy()
+    x[i] = values
+    return x
+
+
+def zeroed(g: Any, i: Any) -> Any:
+    g = g.copy()
+    g[i] = 0
+    return g
+
+
+entry(
+    "einsum diagonal",
+    normal((20, 300, 300)),
+    lambda x: np.einsum("bii->bi", x).copy(),
+    squared_diagonal,
+    lambda x: gg.einsum("bii->bi", x),
+)
+entry(
+    "min",
+    normal(*ONE),
+    lambda x: x.min(-1),
+    lambda g, y, x: np.where(x == kept(y), kept(g), 0),
+    along("min"),
+)
+entry(
+    "put values",
+    lambda rng: (rng.normal(size=(5000, 64)), rng.normal(size=(2000, 64)), rng.permutation(2000)),
+    replaced,
+    lambda g, y, x, v, i: (zeroed(g, i), g[i]),
+    lambda x, v, i: gg.put(x, i, v),
+)
+entry(
+    "repeat counts",
+    normal((1000, 250)),
+    lambda x: np.repeat(x, COUNTS, 0),
+    lambda g, y, x: np.add.reduceat(g, np.cumsum(COUNTS) - COUNTS, 0),
+    lambda x: gg.repeat(x, COUNTS, 0),
+)
+entry(
+    "split",
+    normal(*ONE),
+    lambda x: np.concatenate(np.split(x, 4, 1), 0),
+    None,
+    lambda x: gg.concatenate(gg.split(x, 4, 1), 0),
+)

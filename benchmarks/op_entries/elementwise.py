@@ -106,3 +106,22 @@ entry(
     lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     lambda g, y, x: np.where(x > 0, g, g * (y + 1)),
 )
+
+
+def softsign_back(g: Any, y: Any, x: Any) -> Any:
+    return g / np.square(1 + np.abs(x))
+
+
+def hard_swish_back(g: Any, y: Any, x: Any) -> Any:
+    return g * np.where(x < -3, 0, np.where(x > 3, 1, (2 * x + 3) / 6))
+
+
+def arctan2_back(g: Any, out: Any, y: Any, x: Any) -> Any:
+    scaled = g / (x * x + y * y)
+    return scaled * x, -scaled * y
+
+
+entry("softsign", normal(*ONE), lambda x: x / (1 + np.abs(x)), softsign_back)
+entry("hard_swish", normal(*ONE), lambda x: x * np.clip(x / 6 + 0.5, 0, 1), hard_swish_back)
+entry("mish", normal(*ONE), lambda x: x * np.tanh(np.logaddexp(0, x)))
+entry("arctan2", normal(*TWO), np.arctan2, arctan2_back)

@@ -175,3 +175,40 @@ entry(
     lambda x: gg.dropout(x, 0.5, rng=CHANCE),
     same=False,
 )
+
+
+def log_chances(rng: Any) -> Any:
+    logits = rng.normal(size=(10000, 100))
+    return logits - lse(logits)[:, None], rng.integers(0, 100, 10000)
+
+
+def cross(p: Any, y: Any) -> Any:
+    return -np.mean(y * np.log(p) + (1 - y) * np.log1p(-p))
+
+
+entry(
+    "kl_div",
+    lambda rng: (np.log(softmax(rng.normal(size=ONE[0]))), softmax(rng.normal(size=ONE[0]))),
+    lambda a, b: np.mean(b * (np.log(b) - a)),
+    None,
+    by=1,
+)
+entry(
+    "nll_loss",
+    log_chances,
+    lambda x, labels: -np.mean(x[np.arange(len(labels)), labels]),
+)
+entry(
+    "hinge_loss",
+    lambda rng: (rng.normal(size=MILLION), rng.integers(0, 2, MILLION) * 2 - 1),
+    lambda x, y: np.mean(np.maximum(1 - x * y, 0)),
+    lambda g, out, x, y: np.where(x * y < 1, -g / MILLION * y, 0),
+    by=1,
+)
+entry(
+    "binary_cross_entropy",
+    lambda rng: (rng.uniform(0.01, 0.99, MILLION), rng.random(MILLION)),
+    cross,
+    lambda g, out, p, y: g / MILLION * (p - y) / (p * (1 - p)),
+    by=1,
+)

@@ -49,6 +49,7 @@ An **op** is a class with rules of its own. Its card below is what the graph rec
 that stands above it; unfolded, it is the op's textbook definition on single numbers. `g` is the
 cotangent of the result `out`, `t` the tangent of an argument. A **function** that is no op is
 composed of ops, and so are its derivatives; which ones it records was read off its own example.
+Ops that are listed as "inside" have no public function: rules and other functions apply them.
 What the rules do at kinks and ties is collected in [`kinks.md`](kinks.md).
 """
 
@@ -125,9 +126,10 @@ def page(files: Files, graphs: Mapping[str, gg.Graph | None]) -> Iterator[str]:
     yield INTRODUCTION
     for module, (classes, functions_) in modules.items():
         public = {f.__name__ for f in functions_}
-        inside = {cls.name for cls in classes} - functions().keys()
-        line = f"- [{module}](#module-{module}): {links(public)}"
-        yield line + (f"{';' * bool(public)} inside: {links(inside)}" if inside else "")
+        inside = {cls.name for cls in classes} - functions().keys() - set(gg.__all__)
+        public |= {cls.name for cls in classes} & set(gg.__all__)
+        groups = [links(public)] * bool(public) + [f"inside: {links(inside)}"] * bool(inside)
+        yield f"- [{module}](#module-{module}): {'; '.join(groups)}"
     yield from elsewhere()
     named = {cls.name for cls in ops()}
     for module, (classes, functions_) in modules.items():

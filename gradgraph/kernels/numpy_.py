@@ -313,8 +313,18 @@ def taps(
 
 
 def masked(x: Any, chosen: Any) -> Any:
-    """x where chosen, exactly 0 elsewhere: a product, repaired if it met inf or NaN."""
+    """x where chosen, exactly 0 elsewhere."""
+    factor = chosen.astype(np.asarray(x).dtype)  # numpy is slow to multiply with booleans
+    return weighted(x, factor, chosen)
+
+
+def weighted(x: Any, factor: Any, source: Any) -> Any:
+    """x · factor, exactly 0 where the source is: a product, repaired if it met inf or NaN.
+
+    The factor, which is made from the source, may be overwritten.
+    """
+    into = factor if factor.ndim and factor.shape == np.shape(x) else None
     with np.errstate(invalid="ignore", over="ignore"):
-        result = np.multiply(x, chosen)
+        result = np.multiply(x, factor, out=into)
         finite = np.isfinite(np.sum(result))
-    return result if finite else np.where(chosen, x, np.zeros_like(x))
+    return result if finite else np.where(source == 0, np.zeros_like(result), result)

@@ -24,9 +24,8 @@ def max_pool(
     floats = x.dtype.kind == "f"
     low = -np.inf if floats else np.iinfo(x.dtype).min
     padded = pad_spatial(x, padding, low)
-    small = prod(kernel) <= 256
     out = np.empty((len(x), *size, x.shape[-1]), x.dtype)
-    winner = np.zeros(out.shape, np.uint8 if small else np.int64)
+    winner = np.zeros(out.shape, winner_dtype(kernel))
     better, number = np.empty(out.shape, bool), np.empty_like(winner)
     for i, (_, where) in enumerate(taps(kernel, stride, dilation, size)):
         pixels = padded[(slice(None), *where)]
@@ -40,6 +39,11 @@ def max_pool(
     if not np.isfinite(out).all() if floats else padded is not x and (out == low).any():
         _careful_winners(x, kernel, stride, padding, dilation, out, winner)
     return out, winner
+
+
+def winner_dtype(kernel: Ints) -> Any:
+    """A dtype that holds the number of any tap."""
+    return np.uint8 if prod(kernel) <= 256 else np.int64
 
 
 def _careful_winners(

@@ -20,7 +20,7 @@ from ..ops.linalg import Matmul
 from ..ops.pad import Pad
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.reduce import Reduce
-from ..ops.shape import Reshape
+from ..ops.shape import Reshape, Transpose
 from ..spec import Shape, Spec, brief
 from ..trace import given
 
@@ -183,7 +183,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             weights += sum(graph.specs[slot].size for slot in bias.inputs if slot in learned)
             flops += graph.cost(bias)
         data = [slot for slot in step.inputs if _before_reshape(slot, makers) not in learned]
-        x, y = graph.specs[(data or step.inputs)[0]], _first(graph.specs[step.output])
+        x, y = graph.specs[(data or step.inputs)[0]], _result(step, graph)
         if geometry is None:
             k: Shape = ()
             s: Shape = ()
@@ -214,6 +214,12 @@ def _rows(graph: Graph) -> Iterator[Row]:
         )
 
 
+def _result(step: Step, graph: Graph) -> Spec:
+    """What a step gives: the first of several outputs, for the others are for its rules."""
+    spec = graph.specs[step.output]
+    return spec[0] if isinstance(spec, tuple) else spec  # type: ignore[no-any-return]
+
+
 def _geometry(step: Step, graph: Graph) -> Any:
     """(kernel, stride, padding, dilation) of a layer that slides a window, else None."""
     op = step.op
@@ -232,6 +238,8 @@ def _field(
     A window of k pixels that lie `jump` pixels of the input apart adds (k - 1) · jump; a stride
     multiplies the jump. Branches that meet see what any of them sees.
     """
+    if isinstance(step.op, Part):
+        return fields[step.inputs[0]]
     below = [fields[slot] for slot in step.inputs if slot in fields]
     known = [field for field in below if field is not None]
     first_only = len(below) == 1 and step.inputs[0] in fields
@@ -246,17 +254,17 @@ def _field(
                 known[0], *geometry, strict=True
             )
         )
-    if isinstance(step.op, Part):
-        return known[0]
-    shape = _first(graph.specs[step.output]).shape
+    shape = _result(step, graph).shape
     if isinstance(step.op, Pad):
         width = step.op.width[1:-1]
         return tuple(
             (low - before * jump, high - before * jump, jump)
             for (low, high, jump), (before, _) in zip(known[0], width, strict=True)
         )
-    over_channels = getattr(step.op, "axis", 0) in (-1, (-1,))
-    by_pixel = isinstance(step.op, Elementwise | Matmul) or over_channels
+    by_pixel = isinstance(step.op, Elementwise | Matmul) or getattr(step.op, "axis", 0) in (
+        -1,
+        (-1,),
+    )
     sizes = {graph.specs[slot].shape[1:-1] for slot in step.inputs if graph.specs[slot].ndim > 2}
     jumps = {tuple(jump for _, _, jump in field) for field in known}
     fits = len(shape) > 2 and sizes == {shape[1:-1]} and len(jumps) == 1
@@ -268,14 +276,10 @@ def _field(
     )
 
 
-def _first(spec: Any) -> Spec:
-    """The spec of a result, or of the first of several."""
-    return spec[0] if isinstance(spec, tuple) else spec
-
-
 def _before_reshape(slot: int, makers: dict[int, Step]) -> int:
-    """The slot that this one is a reshaped form of: a depthwise filter is reshaped for its conv."""
-    while slot in makers and isinstance(makers[slot].op, Reshape):
+    """The slot that this one is a reshaped or transposed form of: a depthwise filter is reshaped
+    for its conv, and weights with a row for each output are transposed."""
+    while slot in makers and isinstance(makers[slot].op, Reshape | Transpose):
         slot = makers[slot].inputs[0]
     return slot
 

@@ -8,21 +8,12 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, DTypeError
+from ..errors import DTypeError
 from ..kink import Kink
 from ..spec import Spec, broadcast, promote
 from .clip import clip
-from .elementwise import (
-    Binary,
-    Unary,
-    divide,
-    floats,
-    greater,
-    mask,
-    multiply,
-    negate,
-    where,
-)
+from .elementwise import Binary, Unary, divide, floats, greater, mask, multiply, negate, where
+from .operand import positive
 
 __all__ = [
     "celu",
@@ -48,7 +39,9 @@ class Sigmoid(Unary):
 
     def forward(self, x: Any) -> Any:
         with np.errstate(over="ignore"):  # 1 / ∞ is 0, as it should be
-            return 1 / (1 + np.exp(-floats(x)))
+            e = np.exp(-floats(x))
+        e += 1
+        return 1 / e
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return g * (out * (1 - out))
@@ -274,7 +267,7 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     >>> celu(np.array([-np.inf, 0.0, 2.0]), 1.5)
     array([-1.5,  0. ,  2. ])
     """
-    positive("celu", "alpha", alpha)
+    alpha = positive("celu", "alpha", alpha)
     return alpha * Elu.of(1.0)(divide(x, alpha))
 
 
@@ -291,9 +284,3 @@ def _number(op: str, name: str, value: Any) -> float:
     if isinstance(value, int | float | np.number):
         return float(value)
     raise DTypeError(op, f"{name} is {value!r}, not a number", "Try 1.0.")
-
-
-def positive(op: str, name: str, value: Any) -> None:
-    """Raise unless a parameter is a positive number."""
-    if not (isinstance(value, int | float | np.number) and value > 0):
-        raise DomainError(op, f"{name} is {value!r}, and must be a positive number", "Try 1.0.")

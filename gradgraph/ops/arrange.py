@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,10 @@ from ..spec import Shape, Spec, axes_of, show
 from .comparison import not_equal
 from .elementwise import subtract, where
 from .index import Scatter, getitem, parsed
+from .operand import integer, ints, one_axis, shaped
 from .reduce import Sum
 from .select import take
-from .shape import Rearrange, along, broadcast_to, ints, moveaxis, one_axis, ravel, reshape
+from .shape import Rearrange, along, moveaxis, ravel, reshape
 
 __all__ = ["diag", "diagonal", "diff", "flip", "repeat", "roll", "tile", "tril", "triu"]
 
@@ -103,7 +103,7 @@ def flip(x: Any, axis: Any = None) -> Any:
     >>> flip(np.array([1.0, 2.0, 3.0]))
     array([3., 2., 1.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("flip", x)
     axes = axes_of("flip", axis, x.ndim)
     return getitem(x, tuple(slice(None, None, -1 if a in axes else 1) for a in range(-x.ndim, 0)))
 
@@ -123,7 +123,7 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     >>> diff(np.array([1.0, 4.0, 9.0, 16.0])), diff(np.array([1.0, 4.0, 9.0, 16.0]), 2)
     (array([3., 5., 7.]), array([2., 2.]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("diff", x)
     axis = one_axis("diff", axis, x.ndim)
     if not isinstance(n, int | np.integer) or n < 0:
         raise DomainError("diff", f"n is {n!r}", "Use an integer from 0.")
@@ -148,7 +148,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     >>> roll(np.array([1.0, 2.0, 3.0]), 1)
     array([3., 1., 2.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("roll", x)
     if axis is None:
         return reshape(roll(ravel(x), shift, -1), x.shape)
     axes = [
@@ -183,7 +183,7 @@ def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
     >>> repeat(np.array([1.0, 2.0]), 2), repeat(np.array([1.0, 2.0]), [1, 2])
     (array([1., 1., 2., 2.]), array([1., 2., 2.]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("repeat", x)
     if axis is None:
         x, axis = ravel(x), -1
     axis = one_axis("repeat", axis, x.ndim)
@@ -218,17 +218,21 @@ def tile(x: Any, reps: Any) -> Any:
     array([[1., 2., 1., 2.],
            [1., 2., 1., 2.]])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("tile", x)
     times = ints("tile", "reps", reps.tolist() if hasattr(reps, "tolist") else reps)
     if min(times, default=0) < 0:
         raise DomainError("tile", f"reps is {reps}: {min(times)} is negative", "Use 0 or more.")
     ndim = max(x.ndim, len(times))
     shape = (1,) * (ndim - x.ndim) + x.shape
     times = (1,) * (ndim - len(times)) + times
-    apart = reshape(x, tuple(m for n in shape for m in (1, n)))
-    pairs = tuple(zip(times, shape, strict=True))
-    wide = broadcast_to(apart, tuple(m for pair in pairs for m in pair))
-    return reshape(wide, tuple(t * n for t, n in pairs))
+    if times == (1,) * ndim:
+        return reshape(x, shape)
+    for i, t in enumerate(times):
+        if t != 1:  # what is behind a new axis is repeated as a whole
+            apart = Repeat.of(t, i - ndim - 1)(reshape(x, (*shape[:i], 1, *shape[i:])))
+            shape = (*shape[:i], t * shape[i], *shape[i + 1 :])
+            x = reshape(apart, shape)
+    return x
 
 
 def tril(x: Any, k: int = 0) -> Any:
@@ -259,8 +263,8 @@ def triu(x: Any, k: int = 0) -> Any:
 
 
 def _triangle(op: str, x: Any, k: Any, lower: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    k = _diagonal_number(op, k)
+    x = shaped(op, x)
+    k = integer(op, "the number of the diagonal", k)
     if not x.ndim:
         raise ShapeError(op, "x is a scalar, and a triangle is part of a matrix", "Pass a matrix.")
     rows, columns = x.shape[-2:] if x.ndim > 1 else x.shape * 2
@@ -282,10 +286,10 @@ def diag(x: Any, k: int = 0) -> Any:
     (array([[1., 0.],
            [0., 2.]]), array([1., 4.]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("diag", x)
     if x.ndim == 2:
         return diagonal(x, k)
-    k = _diagonal_number("diag", k)
+    k = integer("diag", "the number of the diagonal", k)
     if x.ndim != 1:
         raise ShapeError(
             "diag",
@@ -312,19 +316,10 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> diagonal(np.array([[1.0, 2.0], [3.0, 4.0]]), 1)
     array([2.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    k = _diagonal_number("diagonal", offset)
+    x = shaped("diagonal", x)
+    k = integer("diagonal", "the number of the diagonal", offset)
     axes_of("diagonal", (axis1, axis2), x.ndim)
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     rows, columns = x.shape[-2:]
     row = np.arange(max(-k, 0), max(min(rows, columns - k), max(-k, 0)))
     return getitem(x, (..., row, row + k))
-
-
-def _diagonal_number(op: str, k: Any) -> int:
-    try:
-        return index(k)
-    except TypeError:
-        raise ShapeError(
-            op, f"the number of the diagonal is {k!r}, not an integer", "Pass an int."
-        ) from None

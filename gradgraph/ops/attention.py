@@ -12,6 +12,7 @@ from ..spec import Shape, show
 from .elementwise import both, equal, greater, negate, where
 from .elementwise import mask as masked
 from .linalg import matmul, matrix_transpose
+from .operand import shaped
 from .reduce import sum as total
 from .softmax import softmax
 
@@ -45,7 +46,7 @@ def attention(q: Any, k: Any, v: Any, *, mask: Any = None, causal: bool = False)
     array([[1.],
            [2.]])
     """
-    q, k, v = (x if hasattr(x, "ndim") else np.asarray(x) for x in (q, k, v))
+    q, k, v = (shaped("attention", v) for v in (q, k, v))
     _check(q.shape, k.shape, v.shape)
     scores = matmul(q * (1.0 / sqrt(q.shape[-1] or 1)), matrix_transpose(k))
     allowed: Any = None
@@ -57,10 +58,9 @@ def attention(q: Any, k: Any, v: Any, *, mask: Any = None, causal: bool = False)
         allowed = past if allowed is None else both(allowed, past)
     if allowed is None:
         return matmul(softmax(scores), v)
-    lowest = float(np.finfo(scores.dtype).min) / 2  # the greatest score can be subtracted from it
-    result = matmul(softmax(where(allowed, scores, lowest)), v)
-    count = total(allowed, axis=-1, keepdims=True)
-    return masked(result, greater(count, 0))
+    some = greater(total(allowed, axis=-1, keepdims=True), 0)
+    closed = where(some, np.asarray(-np.inf, scores.dtype), np.asarray(0.0, scores.dtype))
+    return masked(matmul(softmax(where(allowed, scores, closed)), v), some)
 
 
 def _check(q: Shape, k: Shape, v: Shape) -> None:
@@ -79,11 +79,19 @@ def _check(q: Shape, k: Shape, v: Shape) -> None:
             f"{shapes}: there are {k[-2]} keys, but {v[-2]} values",
             "Give each key one value: axis -2 of k and v must agree.",
         )
+    try:
+        np.broadcast_shapes(q[:-2], k[:-2], v[:-2])
+    except ValueError:
+        raise ShapeError(
+            "attention",
+            f"{shapes}: their leading axes {q[:-2]}, {k[:-2]} and {v[:-2]} do not broadcast",
+            "Make them equal or 1.",
+        ) from None
 
 
 def _read(mask: Any, shape: Shape) -> tuple[Any, Any]:
     """Where a mask lets queries look, and what is added to the scores there (None for nothing)."""
-    mask = mask if hasattr(mask, "ndim") else np.asarray(mask)
+    mask = shaped("attention", mask)
     try:
         fits = np.broadcast_shapes(mask.shape, shape) == shape
     except ValueError:

@@ -18,6 +18,7 @@ from ..draw import Draw
 from ..kernels import pooling
 from ..spec import Spec, floating
 from .geometry import Ints, Pairs, padding_pairs
+from .operand import shaped
 from .pool import Pool, draw_pool, pool_geometry, with_last_window
 
 __all__ = ["avg_pool", "blur_pool"]
@@ -177,7 +178,7 @@ def avg_pool(
     >>> avg_pool(x, 2).ravel(), avg_pool(x, 2, ceil_mode=True).ravel()
     (array([2., 1.]), array([2., 1., 7.]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("avg_pool", x)
     geometry = pool_geometry("avg_pool", x, size, stride, padding)
     counted = geometry[2] if count_include_pad else ((0, 0),) * (x.ndim - 2)
     if ceil_mode:
@@ -211,7 +212,7 @@ def blur_pool(x: Any, size: Any = 3, *, stride: Any = 2, padding: Any = None) ->
     >>> blur_pool(x, 3).ravel()
     array([0., 2.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("blur_pool", x)
     kernel, strides, pairs, ones = pool_geometry(
         "blur_pool", x, size, stride, 0 if padding is None else padding
     )

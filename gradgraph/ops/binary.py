@@ -15,7 +15,8 @@ from ..node import Vertex
 from ..spec import Spec, broadcast, floating, show
 from .activation import relu, sigmoid
 from .elementwise import cast, greater, maximum, where
-from .loss import REDUCTIONS, PairLoss, paired, real, reduced, spec_of
+from .loss import REDUCTIONS, PairLoss, paired, reduced
+from .operand import known, operand_spec, real
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss"]
 
@@ -130,7 +131,7 @@ class BinaryCrossEntropyWithLogits(PairLoss):
 def _scale(op: str, name: str, factor: Any, like: Spec) -> Any:
     """A factor of the losses, in their dtype, if it broadcasts to their shape."""
     factor = real(op, name, factor)
-    spec = spec_of(factor)
+    spec = operand_spec(factor)
     if broadcast(op, losses=like, **{name: spec}) != like.shape:
         raise ShapeError(
             op,
@@ -168,7 +169,7 @@ def binary_cross_entropy(
     if weight is None:
         return BinaryCrossEntropy.of(reduction)(probability, actual)
     losses = BinaryCrossEntropy.of("none")(probability, actual)
-    return reduced(losses * _scale(op, "weight", weight, spec_of(losses)), reduction)
+    return reduced(losses * _scale(op, "weight", weight, operand_spec(losses)), reduction)
 
 
 def binary_cross_entropy_with_logits(
@@ -179,7 +180,7 @@ def binary_cross_entropy_with_logits(
     It neither overflows nor loses digits, however large a logit: its slope is p - y.
 
     Args:
-        logits: numbers of any size.
+        logits: finite numbers of any size.
         actual: truths from 0 (no) to 1 (yes), of the same shape.
         pos_weight: how much more a "yes" counts than a "no"; it broadcasts to the shape of the
             logits (one number, or one for each class on the last axis).
@@ -197,7 +198,7 @@ def binary_cross_entropy_with_logits(
     logits, actual = paired(op, logits, actual, reduction, names)
     if pos_weight is None:
         return BinaryCrossEntropyWithLogits.of(reduction)(logits, actual)
-    spec = spec_of(logits)
+    spec = operand_spec(logits)
     each = BinaryCrossEntropyWithLogits.of("none")
     yes = each(logits, np.ones(spec.shape, spec.dtype))
     no = each(logits, np.zeros(spec.shape, spec.dtype))
@@ -226,7 +227,7 @@ def hinge_loss(scores: Any, actual: Any, *, reduction: str = "mean") -> Any:
     scores, actual = paired("hinge_loss", scores, actual, reduction, ("scores", "actual"))
     truths = np.asarray(actual._data if isinstance(actual, Vertex) else actual)
     wrong = (truths != 1) & (truths != -1)
-    if wrong.any():
+    if known(actual) and wrong.any():
         raise DomainError(
             "hinge_loss",
             f"actual holds {truths[wrong][0]:g} (it is {show(truths.shape)}), neither -1 nor 1",

@@ -15,6 +15,7 @@ from ..spec import Spec
 from .elementwise import mask, where
 from .factor import SIZES, Factor, inv, lapack_dtype, wide
 from .linalg import matrix_transpose
+from .operand import shaped
 
 __all__ = ["cholesky"]
 
@@ -109,5 +110,5 @@ def cholesky(a: Any, *, upper: bool = False) -> Any:
     array([[2., 0.],
            [1., 1.]])
     """
-    low = _CHOLESKY(a if hasattr(a, "ndim") else np.asarray(a))
+    low = _CHOLESKY(shaped("cholesky", a))
     return matrix_transpose(low) if upper else low

@@ -13,18 +13,10 @@ from ..op import Op
 from ..spec import Shape, Spec, floating, show
 from .elementwise import both, cast, equal, mask, negate, where
 from .index import getitem
-from .loss import (
-    REDUCTIONS,
-    Loss,
-    check_batch,
-    check_number,
-    check_reduction,
-    real,
-    reduced,
-    spec_of,
-)
+from .loss import REDUCTIONS, Loss, check_batch, check_reduction, reduced
+from .operand import number, operand_spec, real, shaped
 from .reduce import sum
-from .softmax import log_softmax, softmax
+from .softmax import log_softmax, log_total, softmax, to_top
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -35,11 +27,11 @@ class CrossEntropy(Loss):
     constant = ("labels",)
 
     def forward(self, logits: Any, labels: Any) -> Any:
-        logits = logits.astype(floating(Spec.of(logits)), copy=False)
         _check_labels(self.name, labels, logits.shape)
-        shifted = logits - np.max(logits, axis=-1, keepdims=True, initial=-np.inf)
-        chosen = np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
-        return self._reduce(np.log(np.sum(np.exp(shifted), axis=-1)) - chosen)
+        shifted, _ = to_top(logits, -1)
+        chosen = np.take_along_axis(shifted, labels[..., None], axis=-1)
+        losses = (log_total(shifted, -1) - chosen)[..., 0]
+        return self._reduce(losses.astype(floating(Spec.of(logits)), copy=False))
 
     def vjp_logits(self, g: Any, out: Any, logits: Any, labels: Any) -> Any:
         each = self._each(g, labels.size)
@@ -180,7 +172,7 @@ def _class_losses(
     reduction: str,
 ) -> Any:
     """The losses of labels that are class numbers, from the logarithms of probabilities."""
-    spec = spec_of(log_probs)
+    spec = operand_spec(log_probs)
     check_batch(op, labels.shape, reduction)
     counts = None if ignore_index is None else negate(equal(labels, _label(op, ignore_index)))
     kept = labels if counts is None else where(counts, labels, 0)
@@ -213,7 +205,7 @@ def _label(op: str, label: Any) -> int:
 def _weights(op: str, weight: Any, logits: Spec) -> Any:
     """The weights of the classes, in the dtype of the logits."""
     weight = real(op, "weight", weight)
-    spec = spec_of(weight)
+    spec = operand_spec(weight)
     if spec.shape != logits.shape[-1:]:
         raise ShapeError(
             op,
@@ -240,7 +232,7 @@ def _soft_losses(
     excluded = both(equal(labels, 0), equal(log_probs, -np.inf))  # 0 · ∞ is 0
     terms = labels * where(excluded, 0.0, log_probs)
     if weight is not None:
-        terms = terms * _weights(op, weight, spec_of(log_probs))
+        terms = terms * _weights(op, weight, operand_spec(log_probs))
     return reduced(-sum(terms, axis=-1), reduction)
 
 
@@ -283,8 +275,8 @@ def cross_entropy(
     """
     op = "cross_entropy"
     check_reduction(op, reduction)
-    smoothing = check_number(op, "label_smoothing", label_smoothing, 0.0, 1.0)
-    logits, labels = (a if hasattr(a, "ndim") else np.asarray(a) for a in (logits, labels))
+    smoothing = number(op, "label_smoothing", label_smoothing, 0.0, 1.0)
+    logits, labels = (shaped(op, a) for a in (logits, labels))
     if labels.dtype.kind == "f" and labels.ndim == logits.ndim > 0:
         if ignore_index is not None:
             raise DTypeError(
@@ -296,7 +288,7 @@ def cross_entropy(
         return _soft_losses(op, logits, labels, weight, smoothing, reduction)
     if weight is None and ignore_index is None and not smoothing:
         return CrossEntropy.of(reduction)(logits, labels)
-    check_classes(op, spec_of(logits), spec_of(labels))
+    check_classes(op, operand_spec(logits), operand_spec(labels))
     return _class_losses(
         op, log_softmax(logits), labels, weight, ignore_index, smoothing, reduction
     )
@@ -327,8 +319,8 @@ def nll_loss(
     """
     op = "nll_loss"
     check_reduction(op, reduction)
-    log_probs, labels = (a if hasattr(a, "ndim") else np.asarray(a) for a in (log_probs, labels))
-    check_classes(op, spec_of(log_probs), spec_of(labels))
+    log_probs, labels = (shaped(op, a) for a in (log_probs, labels))
+    check_classes(op, operand_spec(log_probs), operand_spec(labels))
     if log_probs.dtype.kind != "f":
-        log_probs = cast(log_probs, floating(spec_of(real(op, "log_probs", log_probs))))
+        log_probs = cast(log_probs, floating(operand_spec(real(op, "log_probs", log_probs))))
     return _class_losses(op, log_probs, labels, weight, ignore_index, 0.0, reduction)

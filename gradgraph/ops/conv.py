@@ -20,6 +20,7 @@ from ..op import Op
 from ..spec import Spec, promote, show
 from .elementwise import add
 from .geometry import Ints, Pairs, draw_geometry, out_positions, padding_pairs, per_axis
+from .operand import shaped
 from .shape import reshape
 
 __all__ = ["conv", "depthwise_conv"]
@@ -269,8 +270,8 @@ def conv(
     >>> conv(x, f1, padding="same").ravel()
     array([ 0.,  1.,  0.,  0., -1.,  1., -1.,  0.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    w = w if hasattr(w, "ndim") else np.asarray(w)
+    x = shaped("conv", x)
+    w = shaped("conv", w)
     nd = w.ndim - 2
     if nd < 1:
         raise ShapeError(
@@ -290,7 +291,7 @@ def biased(op: str, y: Any, b: Any, w: Any, filters: int) -> Any:
     """y plus one bias for each of the filters w; y itself if b is None."""
     if b is None:
         return y
-    b = b if hasattr(b, "ndim") else np.asarray(b)
+    b = shaped(op, b)
     if b.shape != (filters,):
         raise ShapeError(
             op,
@@ -327,8 +328,8 @@ def depthwise_conv(
     >>> depthwise_conv(x, np.array([1.0, -1.0]).reshape(1, 2, 1))[0].tolist()
     [[1.0, -10.0], [2.0, -20.0], [3.0, -30.0]]
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    w = w if hasattr(w, "ndim") else np.asarray(w)
+    x = shaped("depthwise_conv", x)
+    w = shaped("depthwise_conv", w)
     if w.ndim < 3 or x.ndim != w.ndim or x.shape[-1] != w.shape[-2]:
         raise ShapeError(
             "depthwise_conv",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..errors import DomainError, ShapeError
 from ..spec import brief, show
 from .conv import ConvInput, biased
 from .geometry import Ints, padding_pairs, per_axis
+from .operand import shaped
 
 __all__ = ["conv_transpose"]
 
@@ -58,12 +57,13 @@ def conv_transpose(
 
     Source: Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016).
 
+    >>> import numpy as np
     >>> x = np.array([1.0, 2.0]).reshape(1, 2, 1)
     >>> conv_transpose(x, np.ones((3, 1, 1)), stride=2).ravel()
     array([1., 1., 3., 2., 2.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    w = w if hasattr(w, "ndim") else np.asarray(w)
+    x = shaped("conv_transpose", x)
+    w = shaped("conv_transpose", w)
     op, nd = "conv_transpose", w.ndim - 2
     if nd < 1 or x.ndim != w.ndim:
         raise ShapeError(

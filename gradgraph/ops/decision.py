@@ -11,6 +11,7 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
 from ..spec import Spec, axes_of, show
+from .operand import flag, shaped
 from .reduce import Reduce
 from .shape import reshape
 
@@ -106,15 +107,15 @@ class AnyHold(Verdict):
 
 
 def _position(cls: type[Op], x: Any, axis: Any, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(cls.name, x)
     if isinstance(axis, tuple | list):
         raise ShapeError(
             cls.name, f"axis is {axis!r}, not one axis", "Use an int, or None for all axes."
         )
     if axis is not None:
-        return cls.of(axes_of(cls.name, axis, x.ndim), bool(keepdims))(x)
+        return cls.of(axes_of(cls.name, axis, x.ndim), flag(cls.name, "keepdims", keepdims))(x)
     place = cls.of((-1,), False)(reshape(x, (x.size,)))
-    return reshape(place, (1,) * x.ndim) if keepdims else place
+    return reshape(place, (1,) * x.ndim) if flag(cls.name, "keepdims", keepdims) else place
 
 
 def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -177,5 +178,5 @@ def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _verdict(cls: type[Op], x: Any, axis: Any, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    return cls.of(axes_of(cls.name, axis, x.ndim), bool(keepdims))(x)
+    x = shaped(cls.name, x)
+    return cls.of(axes_of(cls.name, axis, x.ndim), flag(cls.name, "keepdims", keepdims))(x)

@@ -16,9 +16,10 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
-from ..op import SCALARS, Op
+from ..op import Op
 from ..spec import Shape, Spec, promote, show
-from .elementwise import mask
+from .elementwise import cast, mask
+from .operand import operand
 from .shape import broadcast_to, reshape
 
 __all__ = ["einsum"]
@@ -216,10 +217,15 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:
     array(55.)
     """
     text, given = _text(subscripts, operands)
-    xs = [x if isinstance(x, SCALARS) or hasattr(x, "ndim") else np.asarray(x) for x in given]
+    xs = [operand("einsum", x) for x in given]
     shapes = tuple(x.shape if hasattr(x, "shape") else () for x in xs)
     long, steps = _plan(text, shapes)
     xs = [x if n == m else reshape(x, m) for x, n, m in zip(xs, shapes, long, strict=True)]
+    if len(steps) > 1:  # or a product of some operands is computed in a smaller dtype
+        dtype = promote(
+            *(Spec(x.shape, x.dtype) if hasattr(x, "dtype") else Spec.of(x) for x in xs)
+        )
+        xs = [x if getattr(x, "dtype", dtype) == dtype else cast(x, dtype) for x in xs]
     for group, op in steps:
         result = op(*(xs[i] for i in group))
         xs = [x for i, x in enumerate(xs) if i not in group] + [result]

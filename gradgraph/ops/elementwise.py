@@ -9,9 +9,11 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..kernels.numpy_ import masked
+from ..errors import DomainError, DTypeError
+from ..kernels.numpy_ import masked, weighted
 from ..kink import Kink
-from ..node import Vertex, leaf
+from ..mode import no_grad
+from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, broadcast, floating, inexact, promote
 
@@ -192,12 +194,24 @@ class Power(Binary):
         return x**y
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        if isinstance(y, int | float) and y > 1:  # a plain number: nothing is being recorded
+            return g * (y * (x if y == 2 else x ** (y - 1)))
         flat = both(equal(x, 0), equal(y, 0))
-        return g * (y * where(flat, 1.0, x) ** (y - 1))
+        return g * (y * where(flat, 1.0, x) ** (y - 1.0))  # unsigned integers would wrap around
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         flat = greater_equal(0, x)
-        return g * (mask(out, negate(flat)) * np.log(where(flat, 1.0, x)))
+        base = where(flat, 1.0, x)
+        if base.dtype != out.dtype:  # the logarithm has the precision of the result
+            base = cast(base, out.dtype)
+        return g * (mask(out, negate(flat)) * np.log(base))
+
+    def explain(self, error: Exception, args: Any) -> Exception:
+        better = super().explain(error, args)
+        if better is error and isinstance(error, ValueError):
+            what = "an integer to the power of a negative integer is no integer"
+            return DomainError(self.name, what, "Write 2.0 instead of 2, or use .astype(float).")
+        return better
 
     def scalar(self, x: Any, y: Any) -> Any:
         return x**y
@@ -257,7 +271,7 @@ class Absolute(Unary):
     keeps_integers = True
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        return mask(g, greater(x, 0)) - mask(g, greater(0, x))
+        return SIGNED(g, x)
 
     def scalar(self, x: Any) -> Any:
         v = scalar.value(x)
@@ -367,6 +381,32 @@ class Mask(Elementwise):
     def sample(cls, draw: Draw) -> Any:
         a, b = draw.broadcastable(2)
         return cls(), (draw.normal(a), draw.rng.random(b) < 0.5)
+
+
+class Signed(Elementwise):
+    """x · sign y, exactly 0 where y is 0, even where x is infinite or NaN."""
+
+    linear = ("x",)
+    constant = ("y",)
+    style = "arithmetic"
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return weighted(x, np.sign(y), y)
+
+    def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return SIGNED(g, y)
+
+    def spec(self, x: Spec, y: Spec) -> Spec:
+        return Spec(broadcast(self.name, x=x, y=y), promote(x, y))
+
+    def scalar(self, x: Any, y: Any) -> Any:
+        v = scalar.value(y)
+        return x if v > 0 else -x if v < 0 else x * 0.0
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        a, b = draw.broadcastable(2)
+        return cls(), (draw.normal(a), draw.tied(b))
 
 
 class Comparison(Binary, abstract=True):
@@ -491,7 +531,8 @@ class Alias(Unary):
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER = Add(), Subtract(), Multiply(), Divide(), Power()
 SQUARE, NEGATIVE, ABSOLUTE = Square(), Negative(), Absolute()
-MAXIMUM, MINIMUM, WHERE, MASK, ALIAS = Maximum(), Minimum(), Where(), Mask(), Alias()
+MAXIMUM, MINIMUM, WHERE = Maximum(), Minimum(), Where()
+MASK, SIGNED, ALIAS = Mask(), Signed(), Alias()
 
 # What rules ask about their operands: recorded with the rest, so that a replay asks again.
 greater, greater_equal, equal, both, negate = Greater(), GreaterEqual(), Equal(), Both(), Negate()
@@ -543,6 +584,8 @@ def divide(x: Any, y: Any) -> Any:
 
 def power(x: Any, y: Any) -> Any:
     """x to the power y, elementwise with broadcasting. Errors as for `add`.
+
+    Integers to the power of a negative integer are a DomainError.
 
     d/dx = y · x^(y-1), and 0 for y = 0 (also at x = 0). d/dy = x^y · ln x for x > 0, and 0 for
     x ≤ 0: at 0 the power is flat, and below 0 only whole exponents have one (others give NaN), so
@@ -681,12 +724,22 @@ def cast(x: Any, dtype: Any) -> Any:
 
     A cast to integers has no gradient.
 
+    Raises:
+        DTypeError: if dtype is no type of numbers.
+
     >>> cast(np.array([1.0, 2.0]), np.float32).dtype
     dtype('float32')
     """
-    result = Cast.of(np.dtype(dtype).name)
-    if np.dtype(dtype).kind != "f" and isinstance(x, Vertex):
-        return leaf(Op.vertex, result(x._data))
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        wanted = np.dtype(object)
+    if wanted.kind not in "biufc" or dtype is None:
+        raise DTypeError("cast", f"dtype is {dtype!r}, no type of numbers", "Try np.float32.")
+    result = Cast.of(wanted.name)
+    if wanted.kind != "f" and isinstance(x, Vertex):
+        with no_grad():
+            return result(x)
     return result(x)
 
 

@@ -16,6 +16,7 @@ from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, show
 from .linalg import led, matrix_transpose
+from .operand import shaped
 from .shape import reshape
 
 __all__ = ["det", "inv", "slogdet", "solve"]
@@ -28,8 +29,8 @@ class Factor(Op, abstract=True):
     trailing = True
     style = "linear"
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
-        error = super()._explain(error, args)
+    def explain(self, error: Exception, args: Any) -> Exception:
+        error = super().explain(error, args)
         if not isinstance(error, np.linalg.LinAlgError):
             return error
         a = np.asarray(args[0])
@@ -282,10 +283,6 @@ def _invertible(draw: Draw, lead: Shape, n: int) -> Any:
 _SOLVE, _INV, _DET, _SLOGDET = Solve(), Inv(), Det(), Slogdet()
 
 
-def _array(a: Any) -> Any:
-    return a if hasattr(a, "ndim") else np.asarray(a)
-
-
 def solve(a: Any, b: Any) -> Any:
     """The x for which a @ x = b.
 
@@ -305,7 +302,7 @@ def solve(a: Any, b: Any) -> Any:
     >>> solve(np.array([[2.0, 0.0], [0.0, 4.0]]), np.array([1.0, 2.0]))
     array([0.5, 0.5])
     """
-    a, b = _array(a), _array(b)
+    a, b = shaped("solve", a), shaped("solve", b)
     if b.ndim != 1:
         return _SOLVE(a, b)
     if a.ndim > 1 and b.shape[0] != a.shape[-2]:
@@ -327,7 +324,7 @@ def inv(a: Any) -> Any:
     array([[0.5 , 0.  ],
            [0.  , 0.25]])
     """
-    return _INV(_array(a))
+    return _INV(shaped("inv", a))
 
 
 def det(a: Any) -> Any:
@@ -339,7 +336,7 @@ def det(a: Any) -> Any:
     >>> det(np.array([[2.0, 1.0], [0.0, 4.0]]))
     array(8.)
     """
-    return _DET(_array(a))
+    return _DET(shaped("det", a))
 
 
 def slogdet(a: Any) -> Any:
@@ -353,4 +350,4 @@ def slogdet(a: Any) -> Any:
     >>> float(sign), round(float(log), 3)
     (-1.0, 921.034)
     """
-    return _SLOGDET(_array(a))
+    return _SLOGDET(shaped("slogdet", a))

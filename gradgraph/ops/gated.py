@@ -14,6 +14,7 @@ from .activation import hard_sigmoid, sigmoid
 from .clip import clip
 from .elementwise import Unary, floats
 from .erf import erfc
+from .operand import shaped
 from .softplus import softplus
 
 __all__ = ["gelu", "glu", "hard_swish", "mish", "silu"]
@@ -31,7 +32,9 @@ class Gated(Unary, abstract=True):
 
     def forward(self, x: Any) -> Any:
         x = floats(x)
-        return np.clip(x, -self.reach, np.inf) * self.gate(x)
+        gate = self.gate(x)
+        gate *= np.clip(x, -self.reach, np.inf)
+        return gate
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         x = clip(x, low=-self.reach, high=self.reach)
@@ -175,7 +178,7 @@ def glu(x: Any, axis: int = -1) -> Any:
     >>> glu(np.array([1.0, 2.0, 0.0, 1000.0]))
     array([0.5, 2. ])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("glu", x)
     axes = axes_of("glu", axis, x.ndim)
     if axis is None or len(axes) != 1:
         raise ShapeError("glu", f"axis is {axis!r}, not one axis", "Name one axis, such as -1.")

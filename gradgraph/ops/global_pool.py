@@ -17,6 +17,7 @@ from ..op import Op
 from ..spec import Shape, Spec, floating, show
 from . import reduce
 from .geometry import Ints, per_axis
+from .operand import shaped
 
 __all__ = ["adaptive_avg_pool", "global_avg_pool", "global_max_pool"]
 
@@ -124,7 +125,7 @@ def _draw_bins(draw: Draw) -> tuple[Ints, Shape]:
 
 
 def _images(op: str, x: Any) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(op, x)
     if x.ndim < 3:
         raise ShapeError(
             op,

@@ -11,7 +11,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import IndexingError
-from ..kernels.scatter import add_at, places
+from ..kernels.scatter import add_at, places, repeats
 from ..node import Vertex
 from ..op import Op
 from ..spec import Shape, Spec, show
@@ -52,21 +52,32 @@ class Getitem(Op):
 
     def spec(self, x: Spec, *indices: Spec) -> Spec:
         """The shape; a mask counts as if it held nowhere, or once where an index needs it to."""
-        stand_in = np.broadcast_to(np.zeros((), bool), x.shape)
-        zeros = [
-            np.zeros(i.shape, bool) if i.dtype == bool else np.broadcast_to(np.intp(0), i.shape)
-            for i in indices
-        ]
-        masks = [z for z in zeros if z.dtype == bool and z.size]
+        masks = [np.zeros(i.shape, bool) if i.dtype == bool else None for i in indices]
         try:
-            try:
-                return x.with_shape(np.shape(stand_in[index_of(self.pattern, zeros)]))
-            except IndexError:
-                if not masks:
-                    raise
-                for z in masks:
-                    z.flat[0] = True
-                return x.with_shape(np.shape(stand_in[index_of(self.pattern, zeros)]))
+            return self._indexed(x, indices, masks)
+        except IndexingError:
+            some = [m for m in masks if m is not None and m.size]
+            if not some:
+                raise
+            for m in some:
+                m.flat[0] = True
+            return self._indexed(x, indices, masks)
+
+    def foreseen(self, inputs: Any) -> Spec:
+        """The shape where the masks are known: they are never traced."""
+        arrays = [i._data for i in inputs[1:]]
+        masks = [a if a.dtype == bool else None for a in arrays]
+        return self._indexed(Spec.of(inputs[0]._data), list(map(Spec.of, arrays)), masks)
+
+    def _indexed(self, x: Spec, indices: Any, masks: Any) -> Spec:
+        """The shape for some masks; integer indices count as 0."""
+        stand_in = np.broadcast_to(np.zeros((), "V0"), x.shape)  # elements without any bytes
+        given = [
+            np.broadcast_to(np.intp(0), i.shape) if m is None else m
+            for i, m in zip(indices, masks, strict=True)
+        ]
+        try:
+            return x.with_shape(np.shape(stand_in[index_of(self.pattern, given)]))
         except (IndexError, ValueError) as error:
             raise bad_index(self.name, x.shape, error) from None
 
@@ -78,7 +89,7 @@ class Getitem(Op):
             out[at] = x[np.unravel_index(of[at], x.shape)]
         return out
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
+    def explain(self, error: Exception, args: Any) -> Exception:
         if isinstance(error, IndexError | ValueError):
             return bad_index(self.name, args[0].shape, error)
         return error
@@ -106,8 +117,14 @@ class Scatter(Op):
     style = "shape"
 
     def forward(self, g: Any, *indices: Any) -> Any:
-        total = np.zeros(self.shape, g.dtype)
-        add_at(total, index_of(self.pattern, indices), g)
+        index = index_of(self.pattern, indices)
+        if repeats(index):
+            total = np.zeros(self.shape, g.dtype)
+            add_at(total, index, g)
+        else:
+            new = np.empty if g.size == prod(self.shape) else np.zeros
+            total = new(self.shape, g.dtype)  # no element is named twice: so many are all
+            total[index] = g
         return total
 
     def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
@@ -271,6 +288,7 @@ def getitem(x: Any, index: Any) -> Any:
     >>> getitem(np.array([10.0, 20.0, 30.0]), [0, 0, -1])
     array([10., 10., 30.])
     """
+    x = x if hasattr(x, "ndim") else np.asarray(x)
     pattern, arrays = parsed("getitem", index)
     return Getitem.of(pattern)(x, *arrays)
 

@@ -12,7 +12,8 @@ from ..errors import ShapeError
 from ..op import Op
 from ..spec import Spec, promote, show
 from .index import Scatter, getitem, parsed
-from .shape import along, broadcast_to, ints, one_axis, reshape
+from .operand import ints, one_axis, shaped
+from .shape import along, broadcast_to, reshape
 
 __all__ = ["concatenate", "hstack", "split", "stack", "vstack"]
 
@@ -111,7 +112,7 @@ def concatenate(xs: Any, axis: int = 0) -> Any:
     xs = _several("concatenate", xs)
     if not xs:
         raise ShapeError("concatenate", "there is nothing to concatenate", "Pass at least one.")
-    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in xs]
+    xs = [shaped("concatenate", v) for v in xs]
     if axis is None:
         xs, axis = [reshape(x, -1) for x in xs], 0
     return Concatenate.of(one_axis("concatenate", axis, xs[0].ndim))(*xs)
@@ -126,7 +127,7 @@ def stack(xs: Any, axis: int = 0) -> Any:
     >>> stack([np.array([1.0, 2.0]), np.array([3.0, 4.0])]).shape
     (2, 2)
     """
-    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in _several("stack", xs)]
+    xs = [shaped("stack", x) for x in _several("stack", xs)]
     if not xs:
         raise ShapeError("stack", "there is nothing to stack", "Pass at least one.")
     at = one_axis("stack", axis, xs[0].ndim + 1) + xs[0].ndim + 1
@@ -184,7 +185,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     >>> split(np.arange(5.0), [2, 4])
     [array([0., 1.]), array([2., 3.]), array([4.])]
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("split", x)
     axis = one_axis("split", axis, x.ndim)
     n = x.shape[axis]
     if isinstance(indices_or_sections, np.ndarray) and indices_or_sections.ndim:

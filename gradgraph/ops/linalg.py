@@ -12,12 +12,13 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
-from ..op import SCALARS, Op
+from ..op import Op
 from ..spec import Shape, Spec, axes_of, promote, show
 from .arrange import roll
 from .einsum import Einsum
 from .elementwise import multiply
-from .shape import moveaxis, one_axis, reshape, swapaxes
+from .operand import one_axis, operand, shaped
+from .shape import moveaxis, reshape, swapaxes
 
 __all__ = ["cross", "dot", "inner", "matmul", "matrix_transpose", "outer", "tensordot"]
 
@@ -161,7 +162,7 @@ def matrix_transpose(x: Any) -> Any:
     >>> matrix_transpose(np.zeros((5, 2, 3))).shape
     (5, 3, 2)
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("matrix_transpose", x)
     if x.ndim < 2:
         raise ShapeError(
             "matrix_transpose",
@@ -184,7 +185,7 @@ def dot(a: Any, b: Any) -> Any:
     >>> dot(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     array(11.)
     """
-    a, b = (_operand(x) for x in (a, b))
+    a, b = (operand("dot", v) for v in (a, b))
     if not (np.ndim(a) and np.ndim(b)):
         return multiply(a, b)
     if a.ndim > 1 and b.ndim > 2:
@@ -200,7 +201,7 @@ def inner(a: Any, b: Any) -> Any:
     >>> inner(np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([3.0, 4.0]))
     array([11.,  4.])
     """
-    a, b = (_operand(x) for x in (a, b))
+    a, b = (operand("inner", v) for v in (a, b))
     if not (np.ndim(a) and np.ndim(b)):
         return multiply(a, b)
     return _contracted("inner", a, b, [-1], [-1])
@@ -213,7 +214,7 @@ def outer(a: Any, b: Any) -> Any:
     array([[ 3.,  4.,  5.],
            [ 6.,  8., 10.]])
     """
-    a, b = (x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b))
+    a, b = (shaped("outer", v) for v in (a, b))
     return Einsum.of("i,j->ij")(reshape(a, (a.size,)), reshape(b, (b.size,)))
 
 
@@ -233,18 +234,13 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     >>> tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), axes=([1, 2], [1, 0])).shape
     (2, 5)
     """
-    a, b = (x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b))
+    a, b = (shaped("tensordot", v) for v in (a, b))
     try:
         n = index(axes)
         of_a, of_b = list(range(-n, 0)), list(range(n))
     except TypeError:
         of_a, of_b = _pair(axes)
     return _contracted("tensordot", a, b, of_a, of_b)
-
-
-def _operand(x: Any) -> Any:
-    """An operand that may be a Python number, which stays one."""
-    return x if hasattr(x, "ndim") or isinstance(x, SCALARS) else np.asarray(x)
 
 
 def _pair(axes: Any) -> tuple[list[Any], list[Any]]:
@@ -296,7 +292,7 @@ def cross(x: Any, y: Any, *, axis: int = -1) -> Any:
     """
     turned = []
     for name, vectors in (("x", x), ("y", y)):
-        v = vectors if hasattr(vectors, "ndim") else np.asarray(vectors)
+        v = shaped("cross", vectors)
         v = moveaxis(v, one_axis("cross", axis, v.ndim), -1)
         if v.shape[-1] != 3:
             raise ShapeError(

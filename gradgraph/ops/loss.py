@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf, prod
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, DTypeError, ShapeError
-from ..node import Vertex
+from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, floating, show
-from .elementwise import absolute, cast, equal, greater, mask, negate, where
+from .clip import clip
+from .elementwise import absolute, cast, equal, where
 from .exponential import log
+from .operand import number, operand_spec, real
 from .reduce import mean, sum
 
 __all__ = ["huber_loss", "kl_div", "l1_loss", "mse_loss", "smooth_l1_loss", "squared_loss"]
@@ -114,7 +115,7 @@ def reduced(losses: Any, reduction: str) -> Any:
 
 def check_reduction(op: str, reduction: Any) -> str:
     """The reduction, if there is such a one."""
-    if reduction not in REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in REDUCTIONS:
         raise DomainError(op, f"reduction {reduction!r} is unknown", f"Use one of {REDUCTIONS}.")
     return str(reduction)
 
@@ -143,37 +144,6 @@ def check_shapes(op: str, names: Sequence[str], guess: Shape, actual: Shape) -> 
         )
 
 
-def check_number(op: str, name: str, value: Any, low: float, high: float = inf) -> float:
-    """A static parameter, if it is a number from low to high."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        shown = repr(value) if isinstance(value, bool | str | None) else type(value).__name__
-        raise DTypeError(op, f"{name} is {shown}, not a number", f"Pass {name}=0.5, say.")
-    if not low <= value <= high:
-        wanted = f"from {low:g} to {high:g}" if high < inf else f"of at least {low:g}"
-        raise DomainError(op, f"{name} is {value!r}", f"Use a number {wanted}.")
-    return float(value)
-
-
-def spec_of(x: Any) -> Spec:
-    """Shape and dtype of a tensor, an array or a number."""
-    return Spec.of(x._data if isinstance(x, Vertex) else x)
-
-
-def real(op: str, name: str, x: Any) -> Any:
-    """An operand as a tensor, an array or a Python number, if it holds real numbers."""
-    if not isinstance(x, Vertex | np.ndarray | int | float):
-        try:
-            x = np.asarray(x)
-        except ValueError:
-            x = np.empty(0, object)  # ragged lists
-    dtype = spec_of(x).dtype
-    if dtype.kind not in "biuf":
-        raise DTypeError(
-            op, f"{name} is of dtype {dtype}, not real numbers", "Pass a tensor or array of floats."
-        )
-    return x
-
-
 def paired(
     op: str, guess: Any, actual: Any, reduction: str, names: Sequence[str] = ("guess", "actual")
 ) -> tuple[Any, Any]:
@@ -183,7 +153,7 @@ def paired(
     """
     check_reduction(op, reduction)
     guess, actual = (real(op, name, x) for name, x in zip(names, (guess, actual), strict=True))
-    specs = [spec_of(x) for x in (guess, actual)]
+    specs = [operand_spec(x) for x in (guess, actual)]
     check_shapes(op, names, specs[0].shape, specs[1].shape)
     check_batch(op, specs[0].shape, reduction)
     floats = [s for s in specs if s.dtype.kind == "f"]
@@ -261,10 +231,10 @@ def huber_loss(guess: Any, actual: Any, *, delta: float = 1.0, reduction: str = 
     array([0.125, 2.5  ])
     """
     guess, actual = paired("huber_loss", guess, actual, reduction)
-    if check_number("huber_loss", "delta", delta, 0.0) == 0:
+    if number("huber_loss", "delta", delta, 0.0) == 0:
         raise DomainError("huber_loss", "delta is 0: no loss at all", "Use l1_loss for its limit.")
     error = guess - actual
-    near = _cut(error, float(delta))
+    near = clip(error, -float(delta), float(delta))
     return reduced(near * (error - 0.5 * near), reduction)
 
 
@@ -286,15 +256,10 @@ def smooth_l1_loss(guess: Any, actual: Any, *, beta: float = 1.0, reduction: str
     """
     guess, actual = paired("smooth_l1_loss", guess, actual, reduction)
     error = guess - actual
-    if check_number("smooth_l1_loss", "beta", beta, 0.0) == 0:
+    if number("smooth_l1_loss", "beta", beta, 0.0) == 0:
         return reduced(absolute(error), reduction)
-    near = _cut(error, float(beta))
+    near = clip(error, -float(beta), float(beta))
     return reduced(near / float(beta) * (error - 0.5 * near), reduction)
-
-
-def _cut(x: Any, bound: float) -> Any:
-    """x cut off at ±bound; NaN stays NaN."""
-    return where(greater(x, bound), bound, where(greater(-bound, x), -bound, x))
 
 
 def kl_div(log_guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
@@ -320,4 +285,4 @@ def kl_div(log_guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
     zero = equal(actual, 0)
     truth = where(zero, 1.0, actual)
     terms = truth * (log(truth) - where(zero, 0.0, log_guess))  # no 0 · ∞ on either way
-    return reduced(mask(terms, negate(zero)), reduction)
+    return reduced(terms, reduction)

@@ -10,10 +10,11 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DomainError, DTypeError
+from ..errors import DomainError, DTypeError, ShapeError
 from ..kink import Kink
-from ..spec import Spec, accumulating, axes_of, floating
+from ..spec import Spec, accumulating, axes_of, floating, show
 from .elementwise import absolute, cast, equal, mask, maximum, negate, where
+from .operand import flag, shaped
 from .reduce import Reduce, Sum, max, min, sum
 
 __all__ = ["norm", "normalize"]
@@ -89,9 +90,9 @@ class PNorm(_Norm):
 
     def _slopes(self, out: Any, x: Any) -> Any:
         ratio = super()._slopes(out, x)
-        zero = equal(x, 0)
-        power = where(zero, 1, absolute(ratio)) ** (self.p - 2)
-        return mask(ratio * power, negate(zero))
+        zero = equal(ratio, 0)  # also that of an element which is negligible
+        size = where(zero, 1, absolute(ratio)) ** (self.p - 1)
+        return mask(np.sign(x) * size, negate(zero))
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
@@ -132,7 +133,7 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
 
 
 def _norm(op: str, x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(op, x)
     if x.dtype.kind == "c":
         raise DTypeError(op, "x is complex", "Use norm(absolute(x)).")
     if isinstance(ord, bool) or not isinstance(ord, int | float | np.number):
@@ -143,11 +144,17 @@ def _norm(op: str, x: Any, ord: Any, axis: Any, keepdims: bool) -> Any:
         raise DomainError(
             op, f"ord is {ord}, which gives no norm", "Use 1, 2, inf or another number > 0."
         )
-    axes = axes_of(op, axis, x.ndim)
+    axes, keepdims = axes_of(op, axis, x.ndim), flag(op, "keepdims", keepdims)
     if ord == 2:
-        return Norm.of(axes, bool(keepdims))(x)
+        return Norm.of(axes, keepdims)(x)
     if ord != 1 and math.isfinite(ord):
-        return PNorm.of(axes, bool(keepdims), float(ord))(x)
+        return PNorm.of(axes, keepdims, float(ord))(x)
+    if ord != 1 and not math.prod(x.shape[a] for a in axes):
+        raise ShapeError(
+            op,
+            f"x is {show(x.shape)} and the folded axes hold no elements",
+            f"Use ord=2: the {'greatest' if ord > 0 else 'least'} of nothing is undefined.",
+        )
     sizes = absolute(x if x.dtype.kind == "f" else cast(x, float))
     return (sum if ord == 1 else max if ord > 0 else min)(sizes, axes, keepdims)
 
@@ -171,6 +178,6 @@ def normalize(x: Any, axis: Any = -1, ord: float = 2, eps: float = 1e-12) -> Any
     """
     if not isinstance(eps, int | float | np.number) or not eps > 0:
         raise DomainError("normalize", f"eps is {eps!r}, not a number > 0", "Use eps=1e-12.")
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("normalize", x)
     length = _norm("normalize", x, ord, axis, True)
     return x / maximum(length, builtins.max(float(eps), float(np.finfo(length.dtype).tiny)))

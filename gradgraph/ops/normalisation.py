@@ -14,9 +14,11 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
+from ..node import Vertex
 from ..op import Op
-from ..spec import Shape, Spec, accumulating, axes_of, floating, show
+from ..spec import Shape, Spec, accumulating, axes_of, floating, show, spec_of
 from .elementwise import cast
+from .operand import check_eps, shaped
 from .reduce import mean
 from .shape import reshape
 
@@ -67,12 +69,7 @@ class Standardise(Op):
         return math.prod(shape[a] for a in self.axis)
 
     def spec(self, x: Spec) -> tuple[Spec, Spec, Spec]:
-        if not self._count(x.shape):
-            raise ShapeError(
-                self.name,
-                f"x is {show(x.shape)} and axes {self.axis} hold no elements to take a mean of",
-                "Skip empty batches.",
-            )
+        _check_count(self.name, x.shape, self.axis)
         axes = [a % x.ndim for a in self.axis]
         kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
         stats = Spec(kept, accumulating(x))
@@ -108,6 +105,22 @@ def _projected(place: Shape, axes: list[int]) -> Shape:
     return tuple(0 if i in axes else p for i, p in enumerate(place))
 
 
+def _check_count(op: str, shape: Shape, axes: Shape) -> None:
+    """Raise if the axes hold nothing to take a mean of."""
+    if not math.prod(shape[a] for a in axes):
+        raise ShapeError(
+            op,
+            f"x is {show(shape)} and axes {axes} hold no elements to take a mean of",
+            "Skip empty batches.",
+        )
+
+
+def _standardised(op: str, x: Any, axes: Shape, eps: float) -> Any:
+    """`Standardise` for a function whose name its errors shall have."""
+    _check_count(op, x.shape, axes)
+    return Standardise.of(axes, float(eps))(x)
+
+
 def batch_norm(
     x: Any,
     gamma: Any,
@@ -133,7 +146,8 @@ def batch_norm(
         return_stats: whether to return (y, mean, var), for a layer that keeps running ones.
 
     Returns:
-        y in the shape and dtype of x; with `return_stats` also the (channels,) mean and the biased
+        y in the shape of x, and in its dtype unless that of gamma or beta is wider; integers give
+        float64. With `return_stats` also the (channels,) mean and the biased
         variance Σ (x - mean)² / n that were used, in float32 if x is float16.
 
     Raises:
@@ -148,7 +162,7 @@ def batch_norm(
     channels = x.shape[-1:]
     y: Any
     if training:
-        y, middle, var = Standardise.of(tuple(range(-x.ndim, -1)), float(eps))(x)
+        y, middle, var = _standardised("batch_norm", x, tuple(range(-x.ndim, -1)), eps)
         middle, var = reshape(middle, channels), reshape(var, channels)
     else:
         middle, var = running_mean, running_var
@@ -158,9 +172,12 @@ def batch_norm(
                 "training is False, but running_mean and running_var were not both given",
                 "Pass the statistics that were collected in training, or training=True.",
             )
+        middle, var = (shaped("batch_norm", v) for v in (middle, var))
         for name, value in (("running_mean", middle), ("running_var", var)):
             _fits("batch_norm", name, value, channels, x)
         y = (x - middle) * (1 / np.sqrt(var + eps))
+        dtype = floating(spec_of(x._data if isinstance(x, Vertex) else x))
+        y = y if y.dtype == dtype else cast(y, dtype)
     y = _affine("batch_norm", y, gamma, beta, channels, x)
     return (y, middle, var) if return_stats else y
 
@@ -187,7 +204,7 @@ def layer_norm(
     """
     x = _checked("layer_norm", x, 1, "(…, features)", eps)
     axes = axes_of("layer_norm", axis, x.ndim)
-    y, _, _ = Standardise.of(axes, float(eps))(x)
+    y, _, _ = _standardised("layer_norm", x, axes, eps)
     return _affine("layer_norm", y, gamma, beta, tuple(x.shape[a] for a in axes), x, axes)
 
 
@@ -225,7 +242,7 @@ def group_norm(
         )
     split = reshape(x, (*x.shape[:-1], int(groups), channels // groups))
     axes = (*range(-split.ndim + 1, -2), -1)
-    y, _, _ = Standardise.of(axes, float(eps))(split)
+    y, _, _ = _standardised("group_norm", split, axes, eps)
     return _affine("group_norm", reshape(y, x.shape), gamma, beta, (channels,), x)
 
 
@@ -246,7 +263,7 @@ def instance_norm(x: Any, gamma: Any = None, beta: Any = None, *, eps: float = 1
             [ 1.,  0.]]])
     """
     x = _checked("instance_norm", x, 3, "(batch, …, channels)", eps)
-    y, _, _ = Standardise.of(tuple(range(-x.ndim + 1, -1)), float(eps))(x)
+    y, _, _ = _standardised("instance_norm", x, tuple(range(-x.ndim + 1, -1)), eps)
     return _affine("instance_norm", y, gamma, beta, x.shape[-1:], x)
 
 
@@ -260,6 +277,7 @@ def rms_norm(x: Any, gamma: Any = None, *, axis: Any = -1, eps: float = 1e-5) ->
     """
     x = _checked("rms_norm", x, 1, "(…, features)", eps)
     axes = axes_of("rms_norm", axis, x.ndim)
+    _check_count("rms_norm", x.shape, axes)
     wide = cast(x, np.float32) if x.dtype == np.float16 else x
     y = wide * (1 / np.sqrt(mean(wide * wide, axes, keepdims=True) + eps))
     y = cast(y, x.dtype) if wide is not x else y
@@ -267,15 +285,14 @@ def rms_norm(x: Any, gamma: Any = None, *, axis: Any = -1, eps: float = 1e-5) ->
 
 
 def _checked(op: str, x: Any, ndim: int, layout: str, eps: Any) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(op, x)
     if x.ndim < ndim:
         raise ShapeError(
             op,
             f"x is {show(x.shape)}, but {layout} is needed: at least {ndim} axes, channels last",
             "Insert axes of length 1 with [None].",
         )
-    if not isinstance(eps, int | float | np.number) or not eps > 0:
-        raise DomainError(op, f"eps is {eps!r}, not a number > 0", "Use eps=1e-5.")
+    check_eps(op, eps, "1e-5")
     return x
 
 
@@ -294,10 +311,12 @@ def _affine(
     op: str, y: Any, gamma: Any, beta: Any, wanted: Shape, x: Any, axes: Shape = (-1,)
 ) -> Any:
     """gamma · y + beta, each in the shape of the axes, or None."""
-    lined = tuple(n if i - x.ndim in axes else 1 for i, n in enumerate(x.shape))[axes[0] :]
+    lined = tuple(n if i - x.ndim in axes else 1 for i, n in enumerate(x.shape))
+    lined = lined[axes[0] :] if axes else ()
     for name, value in (("gamma", gamma), ("beta", beta)):
         if value is None:
             continue
+        value = shaped(op, value)
         _fits(op, name, value, wanted, x)
         value = reshape(value, lined) if len(lined) != len(wanted) else value
         y = y * value if name == "gamma" else y + value

@@ -9,8 +9,10 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
+from ..node import Vertex
 from ..op import Op
 from ..spec import Spec, show
+from .operand import shaped
 from .shape import Rearrange
 
 __all__ = ["pad"]
@@ -27,12 +29,6 @@ class Pad(Rearrange):
     linear = ()
 
     def forward(self, x: Any) -> Any:
-        if x.dtype.kind in "biu" and self.value != int(self.value):
-            raise DomainError(
-                self.name,
-                f"value {self.value} does not fit into an array of {x.dtype}",
-                "Pad with an integer, or convert x to floats.",
-            )
         inside = tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
         out = np.zeros([b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], x.dtype)
         if self.value:
@@ -92,7 +88,7 @@ class Extend(Rearrange):
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         lead = ((0, 0),) * (g.ndim - out.ndim)
-        return Fold.of(lead + self.width, self.mode)(g)
+        return FoldBack.of(lead + self.width, self.mode)(g)
 
     def spec(self, x: Spec) -> Spec:
         return x.with_shape(tuple(b + n + a for n, (b, a) in zip(x.shape, self.width, strict=True)))
@@ -112,7 +108,7 @@ class Extend(Rearrange):
         return cls(width, draw.choice(MODES)), (x,)
 
 
-class Fold(Op):
+class FoldBack(Op):
     """Transpose of extend: what lies beyond the ends is added where it came from."""
 
     width: Width
@@ -192,7 +188,7 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
         raise DomainError(
             "pad", f"mode {mode!r} is not available", f"Use one of {('constant', *MODES)}."
         )
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("pad", x)
     ndim = x.ndim
     try:
         pairs = np.broadcast_to(np.asarray(width), (ndim, 2))
@@ -206,7 +202,7 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
         ) from None
     widths = tuple((int(b), int(a)) for b, a in pairs)
     if mode == "constant":
-        op: Any = Pad.of(widths, _one_number(constant_values))
+        op: Any = Pad.of(widths, _one_number(constant_values, x.dtype))
     else:
         op = Extend.of(widths, mode)
     Pad.of(widths).spec(Spec(x.shape, x.dtype))
@@ -222,12 +218,30 @@ def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0
     return op(x)
 
 
-def _one_number(value: Any) -> float:
+def _one_number(value: Any, dtype: Any) -> float:
+    """The number to pad an array of some dtype with, checked."""
+    if isinstance(value, Vertex):  # as a number it would lose its gradient
+        raise DomainError(
+            "pad",
+            "constant_values is a tensor, and the number in it would have no gradient",
+            "Use where(inside, pad(x, width), value), or pass float(value).",
+        )
     try:
-        return float(value)
-    except TypeError:
+        if np.ndim(value):
+            raise TypeError("not one number")
+        number = float(value)
+    except (TypeError, ValueError):
         raise DomainError(
             "pad",
             f"constant_values is {type(value).__name__}, not one number",
             "Pad several times for several numbers.",
         ) from None
+    if dtype.kind in "biu":
+        low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        if not low <= number <= high or number != int(number):
+            raise DomainError(
+                "pad",
+                f"value {number:g} does not fit into an array of {dtype}",
+                "Pad with a number of that dtype, or convert x to floats.",
+            )
+    return number

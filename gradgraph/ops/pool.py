@@ -20,6 +20,7 @@ from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, show
 from .geometry import Ints, Pairs, padding_pairs, per_axis
+from .operand import shaped
 
 __all__ = ["max_pool"]
 
@@ -132,6 +133,10 @@ class MaxPool(Pool):
 
     def jvp_x(self, t: Any, out: Any, x: Any, winner: Any) -> Any:
         return Pick.of(*self.geometry)(t, winner)
+
+    def saved_stand_ins(self, inputs: Any, spec: Spec) -> Any:
+        dtype = np.dtype(pooling.winner_dtype(self.kernel))
+        return (Spec(spec.shape, dtype).stand_in(),)
 
     def spec(self, x: Spec) -> Spec:
         return Spec(_ordered(self, x), x.dtype)
@@ -355,7 +360,7 @@ def max_pool(
     >>> y.ravel(), where.ravel()
     (array([3., 2., 7.]), array([1, 2, 4]))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("max_pool", x)
     geometry = pool_geometry("max_pool", x, size, stride, padding, dilation)
     if ceil_mode:
         geometry = with_last_window(geometry, x.shape[1:-1])

@@ -8,7 +8,7 @@ the same elements at every step.
 from __future__ import annotations
 
 from operator import index
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from ..errors import DomainError, DTypeError, ShapeError
 from ..node import Vertex
 from ..spec import Shape, Spec, broadcast, floating, show
 from .elementwise import cast, mask
-from .loss import check_number, real, spec_of
+from .operand import known, number, operand_spec, real
 
 __all__ = ["channel_dropout", "dropout", "normal", "uniform"]
 
-Rng = np.random.Generator | int
+Rng: TypeAlias = "np.random.Generator | int"  # a string: numpy imports its generators when asked
 
 
 def generator(rng: Any, op: str = "rng") -> np.random.Generator:
@@ -69,7 +69,7 @@ def dropout(x: Any, rate: float, *, rng: Rng, training: bool = True) -> Any:
     """
     op = "dropout"
     source = generator(rng, op)
-    rate = check_number(op, "rate", rate, 0.0, 1.0)
+    rate = number(op, "rate", rate, 0.0, 1.0)
     x = _floats(op, x)
     return _dropped(x, np.shape(x), rate, source, training)
 
@@ -95,7 +95,7 @@ def channel_dropout(x: Any, rate: float, *, rng: Rng, training: bool = True) -> 
     """
     op = "channel_dropout"
     source = generator(rng, op)
-    rate = check_number(op, "rate", rate, 0.0, 1.0)
+    rate = number(op, "rate", rate, 0.0, 1.0)
     x = _floats(op, x)
     shape = np.shape(x)
     if len(shape) < 2:
@@ -117,7 +117,7 @@ def _floats(op: str, x: Any) -> Any:
     """x as a tensor or an array of floats."""
     x = real(op, "x", x)
     x = x if isinstance(x, Vertex) else np.asarray(x)
-    return x if x.dtype.kind == "f" else cast(x, floating(spec_of(x)))
+    return x if x.dtype.kind == "f" else cast(x, floating(operand_spec(x)))
 
 
 def normal(mean: Any = 0.0, std: Any = 1.0, shape: Any = None, *, rng: Rng) -> Any:
@@ -146,9 +146,9 @@ def normal(mean: Any = 0.0, std: Any = 1.0, shape: Any = None, *, rng: Rng) -> A
     op = "normal"
     source = generator(rng, op)
     mean, std = real(op, "mean", mean), real(op, "std", std)
-    dtype = floating(spec_of(mean), spec_of(std))
+    dtype = floating(operand_spec(mean), operand_spec(std))
     own = _drawn_shape(op, shape, mean=mean, std=std)
-    if (_values(std) < 0).any():
+    if known(std) and (_values(std) < 0).any():
         raise DomainError(op, "std holds a negative number", "Pass exp(s) of any number s.")
     return mean + std * source.standard_normal(own, _drawable(dtype)).astype(dtype, copy=False)
 
@@ -176,9 +176,9 @@ def uniform(low: Any = 0.0, high: Any = 1.0, shape: Any = None, *, rng: Rng) -> 
     op = "uniform"
     source = generator(rng, op)
     low, high = real(op, "low", low), real(op, "high", high)
-    dtype = floating(spec_of(low), spec_of(high))
+    dtype = floating(operand_spec(low), operand_spec(high))
     own = _drawn_shape(op, shape, low=low, high=high)
-    if (_values(low) > _values(high)).any():
+    if known(low) and known(high) and (_values(low) > _values(high)).any():
         raise DomainError(op, "low is above high", "Exchange them.")
     return low + (high - low) * source.random(own, _drawable(dtype)).astype(dtype, copy=False)
 
@@ -194,7 +194,7 @@ def _drawable(dtype: Any) -> Any:
 
 def _drawn_shape(op: str, shape: Any, **parameters: Any) -> Shape:
     """The shape of a sample, to which its parameters broadcast."""
-    specs = {name: spec_of(p) for name, p in parameters.items()}
+    specs = {name: operand_spec(p) for name, p in parameters.items()}
     natural = broadcast(op, **specs)
     if shape is None:
         return natural

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from operator import index
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
 from .elementwise import cast, equal, mask, maximum
 from .index import getitem
+from .operand import flag, integer, shaped
 from .scan import products_of_others
 from .shape import broadcast_to, moveaxis, reshape
 
@@ -238,8 +238,8 @@ def _nonempty(cls: type[Reduce], draw: Draw, values: Any) -> Any:
 
 
 def _reduce(cls: type[Reduce], x: Any, axis: Any, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    return cls.of(axes_of(cls.name, axis, x.ndim), bool(keepdims))(x)
+    x = shaped(cls.name, x)
+    return cls.of(axes_of(cls.name, axis, x.ndim), flag(cls.name, "keepdims", keepdims))(x)
 
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -252,6 +252,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
     Raises:
         ShapeError: if an axis is out of range or named twice.
+        DTypeError: if keepdims is no bool.
 
     >>> sum(np.array([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     array([4., 6.])
@@ -317,15 +318,10 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array(5.)
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("trace", x)
+    axes_of("trace", (axis1, axis2), x.ndim)
     axes = [axes_of("trace", a, x.ndim)[0] for a in (axis1, axis2)]
-    axes_of("trace", tuple(axes), x.ndim)
-    try:
-        offset = index(offset)
-    except TypeError:
-        raise ShapeError(
-            "trace", f"offset is {offset!r}, not an integer", "Pass offset=0 for the main diagonal."
-        ) from None
+    offset = integer("trace", "offset", offset, "Pass offset=0 for the main diagonal.")
     rows, columns = (x.shape[a] for a in axes)
     i = np.arange(rows)
     i = i[(i + offset >= 0) & (i + offset < columns)]

@@ -9,8 +9,8 @@ import numpy as np
 from ..errors import DomainError, ShapeError
 from ..spec import show
 from .arrange import repeat
+from .operand import ints, shaped
 from .select import take
-from .shape import ints
 
 __all__ = ["resize"]
 
@@ -47,7 +47,7 @@ def resize(x: Any, size: Any, method: str = "nearest") -> Any:
         raise DomainError(
             "resize", f"method {method!r} is not available", 'Use "nearest" or "bilinear".'
         )
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("resize", x)
     if not 3 <= x.ndim <= 5:
         raise ShapeError(
             "resize",

@@ -11,7 +11,8 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..kernels.scan import recurrence
 from ..op import Op
-from ..spec import Shape, Spec, axes_of, floating, show
+from ..spec import Shape, Spec, floating, show
+from .operand import one_axis, shaped
 from .pad import Pad
 from .shape import reshape
 
@@ -229,12 +230,10 @@ def products_of_others(x: Any) -> Any:
 
 def _flat(op: str, x: Any, axis: Any) -> tuple[Any, int]:
     """x and the axis (negative) to run along; x in reading order if the axis is None."""
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(op, x)
     if axis is None:
         return reshape(x, (x.size,)), -1
-    if isinstance(axis, tuple | list):
-        raise ShapeError(op, f"axis is {axis!r}, not one axis", "Run along one axis at a time.")
-    return x, axes_of(op, axis, x.ndim)[0]
+    return x, one_axis(op, axis, x.ndim, "Run along one axis at a time.")
 
 
 def cumsum(x: Any, axis: Any = None) -> Any:

@@ -10,12 +10,22 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, GradgraphError, IndexingError, ShapeError
 from ..kernels.scatter import add_at, places, set_at, take_add
-from ..op import SCALARS, Op
+from ..op import Op
 from ..spec import Spec, promote, show
 from .elementwise import equal, mask
-from .index import Getitem, Pattern, as_index, draw_index, index_of, parsed, result_ndim, show_item
-from .index import bad_index as _bad_index
-from .shape import ints, one_axis, ravel
+from .index import (
+    Getitem,
+    Pattern,
+    as_index,
+    bad_index,
+    draw_index,
+    index_of,
+    parsed,
+    result_ndim,
+    show_item,
+)
+from .operand import ints, one_axis, operand, shaped
+from .shape import ravel
 
 __all__ = ["embedding", "one_hot", "put", "take", "take_along_axis"]
 
@@ -40,7 +50,7 @@ class Take(Op):
         at = x.ndim + self.axis
         return x.with_shape(x.shape[:at] + indices.shape + x.shape[at + 1 :])
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
+    def explain(self, error: Exception, args: Any) -> Exception:
         if isinstance(error, IndexError) and not isinstance(error, IndexingError):
             n = np.shape(args[0])[self.axis]
             return IndexingError(
@@ -49,7 +59,7 @@ class Take(Op):
                 f" {n} elements, and the indices go from {np.min(args[1])} to {np.max(args[1])}",
                 "Indices of an axis of length n run from -n to n-1.",
             )
-        return super()._explain(error, args)
+        return super().explain(error, args)
 
     def reference(self, x: Any, indices: Any) -> Any:
         x = np.asarray(x, dtype=object)
@@ -192,7 +202,10 @@ class Put(Op):
         return self(np.zeros(out.shape, out.dtype), t, *indices)
 
     def spec(self, x: Spec, values: Spec, *indices: Spec) -> Spec:
-        there = Getitem.of(self.pattern).spec(x, *indices).shape
+        try:
+            there = Getitem.of(self.pattern).spec(x, *indices).shape
+        except IndexingError as error:
+            raise IndexingError("put", error.problem, error.fix) from None
         known = not any(i.dtype == bool for i in indices)  # how often a mask holds is not
         tail = there[max(len(there) - values.ndim, 0) :]
         if values.ndim > len(there) or (
@@ -206,10 +219,10 @@ class Put(Op):
             )
         return Spec(x.shape, promote(x, values))
 
-    def _explain(self, error: Exception, args: Any) -> Exception:
-        better = super()._explain(error, args)
+    def explain(self, error: Exception, args: Any) -> Exception:
+        better = super().explain(error, args)
         if not isinstance(better, GradgraphError) and isinstance(error, IndexError | ValueError):
-            return _bad_index(self.name, np.shape(args[0]), error)
+            return bad_index(self.name, np.shape(args[0]), error)
         return better
 
     def reference(self, x: Any, values: Any, *indices: Any) -> Any:
@@ -305,7 +318,7 @@ def take(x: Any, indices: Any, axis: Any = None) -> Any:
     >>> take(np.array([[1.0, 2.0, 3.0]]), [2, 0, 0], axis=1)
     array([[3., 1., 1.]])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("take", x)
     if axis is None:
         x, axis = ravel(x), 0
     return Take.of(one_axis("take", axis, x.ndim))(x, _integers("take", indices))
@@ -327,7 +340,7 @@ def take_along_axis(x: Any, indices: Any, axis: Any) -> Any:
     array([[2.],
            [3.]])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("take_along_axis", x)
     indices = _integers("take_along_axis", indices)
     if axis is None:
         x, axis = ravel(x), 0
@@ -373,11 +386,9 @@ def put(x: Any, index: Any, values: Any, *, add: bool = False) -> Any:
     >>> put(np.zeros(3), [0, 2, 2], [1.0, 2.0, 3.0], add=True)
     array([1., 0., 5.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    if not isinstance(values, SCALARS) and not hasattr(values, "ndim"):
-        values = np.asarray(values)
+    x = shaped("put", x)
     pattern, arrays = parsed("put", index)
-    return (PutAdd if add else Put).of(pattern)(x, values, *arrays)
+    return (PutAdd if add else Put).of(pattern)(x, operand("put", values), *arrays)
 
 
 def embedding(indices: Any, table: Any) -> Any:
@@ -398,7 +409,7 @@ def embedding(indices: Any, table: Any) -> Any:
     array([[3., 4.],
            [3., 4.]])
     """
-    table = table if hasattr(table, "ndim") else np.asarray(table)
+    table = shaped("embedding", table)
     if not table.ndim:
         raise ShapeError("embedding", "the table is a scalar", "A table has rows: (V, D).")
     return Embedding.of(-table.ndim)(table, _integers("embedding", indices))
@@ -420,5 +431,9 @@ def one_hot(indices: Any, classes: int, dtype: Any = float) -> Any:
     array([[1., 0., 0.],
            [0., 0., 1.]])
     """
-    (count,) = ints("one_hot", "classes", classes)[:1] or (0,)
-    return OneHot.of(count, np.dtype(dtype).name)(_integers("one_hot", indices))
+    count = ints("one_hot", "classes", classes)
+    if isinstance(classes, tuple | list) or count[0] < 0:
+        raise ShapeError(
+            "one_hot", f"classes is {classes!r}, no length of an axis", "Use 0 or more."
+        )
+    return OneHot.of(count[0], np.dtype(dtype).name)(_integers("one_hot", indices))

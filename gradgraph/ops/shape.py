@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from operator import index
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
+from .operand import ints, one_axis, shaped
 
 __all__ = [
     "broadcast_to",
@@ -178,21 +178,6 @@ def along(axis: int, start: Any, stop: Any, ndim: int) -> tuple[slice, ...]:
     return tuple(index)
 
 
-def ints(op: str, name: str, values: Any) -> Shape:
-    """The values as a tuple of ints, checked."""
-    try:
-        return tuple(map(index, values)) if isinstance(values, tuple | list) else (index(values),)
-    except TypeError:
-        raise ShapeError(op, f"{name} {values!r} is not made of integers", "Pass ints.") from None
-
-
-def one_axis(op: str, axis: Any, ndim: int) -> int:
-    """An axis as a negative int, checked."""
-    if axis is None or isinstance(axis, tuple | list):
-        raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=0.")
-    return axes_of(op, axis, ndim)[0]
-
-
 def reshape(x: Any, *shape: Any, order: str = "C") -> Any:
     """The elements of x, in reading order, in another shape.
 
@@ -231,10 +216,11 @@ def transpose(x: Any, axes: Any = None) -> Any:
     >>> transpose(np.zeros((2, 3, 4)), (2, 0, 1)).shape
     (4, 2, 3)
     """
-    ndim = np.ndim(x) if not hasattr(x, "ndim") else x.ndim
+    ndim = shaped("transpose", x).ndim
     if axes is None:
         return Transpose.of(tuple(range(ndim))[::-1])(x)
-    return Transpose.of(tuple(a + ndim if a < 0 else a for a in ints("transpose", "axes", axes)))(x)
+    order = ints("transpose", "axes", axes)
+    return Transpose.of(tuple(a + ndim if -ndim <= a < 0 else a for a in order))(x)
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
@@ -243,9 +229,9 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     >>> swapaxes(np.zeros((2, 3, 4)), 0, -1).shape
     (4, 3, 2)
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("swapaxes", x)
     axes = list(range(x.ndim))
-    i, j = (axes_of("swapaxes", a, x.ndim)[0] for a in (axis1, axis2))
+    i, j = (one_axis("swapaxes", a, x.ndim) for a in (axis1, axis2))
     axes[i], axes[j] = axes[j], axes[i]
     return Transpose.of(tuple(axes))(x)
 
@@ -262,13 +248,10 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     >>> moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("moveaxis", x)
     ndim = x.ndim
     pairs = [
-        [
-            axes_of("moveaxis", a, ndim)[0] + ndim
-            for a in (s if isinstance(s, tuple | list) else [s])
-        ]
+        [one_axis("moveaxis", a, ndim) + ndim for a in (s if isinstance(s, tuple | list) else [s])]
         for s in (source, destination)
     ]
     if len(pairs[0]) != len(pairs[1]) or any(len(set(p)) < len(p) for p in pairs):
@@ -293,7 +276,12 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     array([[1., 2.],
            [1., 2.]])
     """
-    return BroadcastTo.of(ints("broadcast_to", "shape", shape))(x)
+    lengths = ints("broadcast_to", "shape", shape)
+    if min(lengths, default=0) < 0:
+        raise ShapeError(
+            "broadcast_to", f"{lengths} is no shape", "Name every length: -1 stands for none here."
+        )
+    return BroadcastTo.of(lengths)(x)
 
 
 def ravel(x: Any) -> Any:
@@ -302,7 +290,7 @@ def ravel(x: Any) -> Any:
     >>> ravel(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([1., 2., 3., 4.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("ravel", x)
     return Reshape.of((x.size,))(x)
 
 
@@ -319,7 +307,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
     >>> expand_dims(np.zeros((2, 3)), (0, -1)).shape
     (1, 2, 3, 1)
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("expand_dims", x)
     ndim = x.ndim + (len(axis) if isinstance(axis, tuple | list) else 1)
     if axis is None:
         raise ShapeError("expand_dims", "axis is None, and names no place", "Use axis=0.")
@@ -341,7 +329,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     >>> squeeze(np.zeros((1, 2, 1))).shape, squeeze(np.zeros((1, 2, 1)), 0).shape
     ((2,), (2, 1))
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("squeeze", x)
     if axis is None:
         return Reshape.of(tuple(n for n in x.shape if n != 1))(x)
     axes = axes_of("squeeze", axis, x.ndim)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from ..errors import ShapeError
-from ..spec import Shape, axes_of, broadcast
-from .elementwise import both, equal, mask, maximum, negate, where
-from .exponential import sqrt
-from .loss import check_number, real, spec_of
+from ..spec import Shape, axes_of, broadcast, floating
+from .elementwise import cast, equal, maximum, where
+from .magnitude import norm
+from .operand import number, operand_spec, real
 from .reduce import sum
 from .shape import broadcast_to
 
@@ -36,22 +37,26 @@ def cosine_similarity(x: Any, y: Any, *, axis: int = -1, eps: float = 1e-8) -> A
     array([0.7071, 0.    ])
     """
     op = "cosine_similarity"
-    least = check_number(op, "eps", eps, 0.0)
+    least = number(op, "eps", eps, 0.0)
     x, y = real(op, "x", x), real(op, "y", y)
-    shape = broadcast(op, x=spec_of(x), y=spec_of(y))
+    shape = broadcast(op, x=operand_spec(x), y=operand_spec(y))
     axes = axes_of(op, axis, len(shape))
     if axis is None or len(axes) != 1:
         raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=-1.")
-    x, y = _vectors(x, axes[0], shape), _vectors(y, axes[0], shape)
-    squares = [sum(v * v, axis=axes) for v in (x, y)]
-    zero = [equal(s, 0) for s in squares]
-    norms = [maximum(sqrt(where(z, 1.0, s)), least) for z, s in zip(zero, squares, strict=True)]
-    alike = sum(x * y, axis=axes) / (norms[0] * norms[1])
-    return mask(alike, both(*map(negate, zero)))
+    dtype = floating(operand_spec(x), operand_spec(y))
+    x, y = (_vectors(v, axes[0], shape, dtype) for v in (x, y))
+    direction = x / _lengths(x, axes, least, True)  # first, so that no product overflows
+    return sum(direction * y, axis=axes) / _lengths(y, axes, least, False)
 
 
-def _vectors(x: Any, axis: int, shape: Shape) -> Any:
-    """x with all the elements of its vectors, as floats: repeated if one stands for all."""
-    x = x * 1.0 if spec_of(x).dtype.kind != "f" else x
+def _lengths(x: Any, axes: Shape, least: float, keepdims: bool) -> Any:
+    """The lengths of vectors, at least `least`; ∞ for 0, which has no gradient when divided by."""
+    length = norm(x, axis=axes, keepdims=keepdims)
+    return maximum(where(equal(length, 0), inf, length), least)
+
+
+def _vectors(x: Any, axis: int, shape: Shape, dtype: Any) -> Any:
+    """x with all the elements of its vectors, in one dtype: repeated if one stands for all."""
+    x = x if operand_spec(x).dtype == dtype else cast(x, dtype)
     own = np.shape(x)
     return x if own[axis:][:1] == (shape[axis],) else broadcast_to(x, shape)

@@ -11,6 +11,7 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, accumulating, axes_of, floating
+from .operand import flag, shaped
 from .reduce import Reduce, Sum
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -65,7 +66,7 @@ class Softmax(_Normalised):
     """eˣ / Σ eˣ along an axis."""
 
     def forward(self, x: Any) -> Any:
-        shifted, _ = _shifted(x, self.axis)
+        shifted, _ = to_top(x, self.axis)
         e = np.exp(shifted, out=shifted)
         e /= np.maximum(np.sum(e, axis=self.axis, keepdims=True), 1)
         return e.astype(floating(Spec.of(x)), copy=False)
@@ -85,8 +86,8 @@ class LogSoftmax(_Normalised):
     """x - ln Σ eˣ along an axis."""
 
     def forward(self, x: Any) -> Any:
-        shifted, _ = _shifted(x, self.axis)
-        shifted -= _log_sum(shifted, self.axis)
+        shifted, _ = to_top(x, self.axis)
+        shifted -= log_total(shifted, self.axis)
         return shifted.astype(floating(Spec.of(x)), copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
@@ -106,8 +107,8 @@ class LogSumExp(Reduce):
     name = "logsumexp"
 
     def forward(self, x: Any) -> Any:
-        shifted, top = _shifted(x, self.axis)
-        out = _log_sum(shifted, self.axis)
+        shifted, top = to_top(x, self.axis)
+        out = log_total(shifted, self.axis)
         out += top
         return out.reshape(self._folded(x.shape)).astype(self._dtype(Spec.of(x)), copy=False)
 
@@ -132,7 +133,7 @@ class LogSumExp(Reduce):
         return 3 * x.size
 
 
-def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
+def to_top(x: Any, axis: Any) -> tuple[Any, Any]:
     """x minus the greatest element of its line, in a new array of floats, and that element.
 
     The greatest is then 0 also if it is +inf, and all are -inf if there is no other. Half precision
@@ -148,14 +149,14 @@ def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
     return shifted, top
 
 
-def _log_sum(shifted: Any, axis: Any) -> Any:
+def log_total(shifted: Any, axis: Any) -> Any:
     """ln Σ eˣ of lines whose greatest element is 0, and 0 for lines of -inf."""
     total = np.asarray(np.sum(np.exp(shifted), axis=axis, keepdims=True))
     return np.log(np.maximum(total, 1, out=total), out=total)
 
 
 def _along(cls: type[_Normalised], x: Any, axis: Any) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(cls.name, x)
     axes = axes_of(cls.name, axis, x.ndim)
     if axis is None or len(axes) != 1:
         raise ShapeError(cls.name, f"axis is {axis!r}, not one axis", "Use axis=-1.")
@@ -207,5 +208,6 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> logsumexp(np.array([1000.0, 1000.0])) - 1000.0
     np.float64(0.6931471805598903)
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
-    return LogSumExp.of(axes_of("logsumexp", axis, x.ndim), bool(keepdims))(x)
+    x = shaped("logsumexp", x)
+    keepdims = flag("logsumexp", "keepdims", keepdims)
+    return LogSumExp.of(axes_of("logsumexp", axis, x.ndim), keepdims)(x)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .. import scalar
-from .activation import positive, sigmoid
+from .activation import sigmoid
 from .comparison import isinf
 from .elementwise import Binary, both, equal, multiply, where
+from .operand import positive
 
 __all__ = ["log_sigmoid", "logaddexp", "softplus"]
 
@@ -66,7 +67,7 @@ def softplus(x: Any, beta: float = 1.0) -> Any:
     >>> softplus(np.array([-1000.0, 0.0, 1000.0])).round(4)
     array([0.000e+00, 6.931e-01, 1.000e+03])
     """
-    positive("softplus", "beta", beta)
+    beta = positive("softplus", "beta", beta)
     if beta == 1:
         return LOGADDEXP(x, 0.0)
     return LOGADDEXP(multiply(x, beta), 0.0) / beta

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
-from ..spec import Spec, axes_of, floating, show
+from ..spec import Shape, Spec, axes_of, floating, show
 from .elementwise import cast, equal, mask, negate, where
+from .operand import flag, shaped
 from .reduce import Reduce, Sum, mean
 
 __all__ = ["std", "var"]
@@ -24,7 +26,8 @@ class Var(Reduce):
 
     def forward(self, x: Any) -> Any:
         deviations = self._deviations(x)
-        total = np.sum(np.square(deviations), axis=self.axis, keepdims=self.keepdims)
+        deviations *= deviations
+        total = np.sum(deviations, axis=self.axis, keepdims=self.keepdims)
         return (total * self._weight(x)).astype(floating(Spec.of(x)), copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
@@ -45,20 +48,7 @@ class Var(Reduce):
         return floating(x)
 
     def spec(self, x: Spec) -> Spec:
-        count = self._count(x)
-        if not count:
-            raise ShapeError(
-                self.name,
-                f"x is {show(x.shape)} and the folded axes hold no elements",
-                "A variance needs at least one element.",
-            )
-        if not self.ddof < count:
-            raise DomainError(
-                self.name,
-                f"ddof is {self.ddof:g}, but n = {count} (x is {show(x.shape)}, folded over axis"
-                f" {', '.join(map(str, self.axis))}): n - ddof must be positive",
-                "Use ddof=0, or fold more elements.",
-            )
+        _check(self.name, x, self._count(x), self.axis, self.ddof)
         return super().spec(x)
 
     def fold(self, values: list[Any]) -> Any:
@@ -74,6 +64,23 @@ class Var(Reduce):
 
     def flops(self, out: Spec, x: Spec) -> int:  # type: ignore[override]
         return 4 * x.size
+
+
+def _check(op: str, x: Any, count: int, axis: Shape, ddof: float) -> None:
+    """Raise if there are too few elements to vary."""
+    if not count:
+        raise ShapeError(
+            op,
+            f"x is {show(x.shape)} and the folded axes hold no elements",
+            "A variance needs at least one element.",
+        )
+    if not ddof < count:
+        raise DomainError(
+            op,
+            f"ddof is {ddof:g}, but n = {count} (x is {show(x.shape)}, folded over axis"
+            f" {', '.join(map(str, axis))}): n - ddof must be positive",
+            "Use ddof=0, or fold more elements.",
+        )
 
 
 def var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Any:
@@ -115,9 +122,12 @@ def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> An
 
 
 def _variance(op: str, x: Any, axis: Any, ddof: float, keepdims: bool) -> Any:
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped(op, x)
     if x.dtype.kind == "c":
         raise DTypeError(op, "x is complex", "Use real and imaginary parts as two arrays.")
     if isinstance(ddof, bool) or not isinstance(ddof, int | float | np.number):
         raise DTypeError(op, f"ddof is {ddof!r}, not a number", "Use ddof=0 or ddof=1.")
-    return Var.of(axes_of(op, axis, x.ndim), bool(keepdims), float(ddof))(x)
+    keepdims = flag(op, "keepdims", keepdims)
+    axes = axes_of(op, axis, x.ndim)
+    _check(op, x, prod(x.shape[a] for a in axes), axes, float(ddof))
+    return Var.of(axes, keepdims, float(ddof))(x)

@@ -14,6 +14,7 @@ from ..kernels import numpy_ as kernels
 from ..op import Op
 from ..spec import Shape, Spec, show
 from .geometry import Ints, Pairs, draw_geometry, out_positions, padding_pairs, per_axis
+from .operand import shaped
 
 __all__ = ["fold", "unfold"]
 
@@ -139,7 +140,7 @@ def unfold(x: Any, size: Any, *, stride: Any = 1, padding: Any = 0, dilation: An
     >>> unfold(np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1), 2)[0].tolist()
     [[1.0, 2.0], [2.0, 3.0]]
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("unfold", x)
     return Unfold.of(*_geometry("unfold", "x", x, size, stride, padding, dilation))(x)
 
 
@@ -172,7 +173,7 @@ def fold(
     >>> fold(np.array([[[1.0, 2.0], [2.0, 3.0]]]), 3, 2).ravel()
     array([1., 4., 3.])
     """
-    columns = columns if hasattr(columns, "ndim") else np.asarray(columns)
+    columns = shaped("fold", columns)
     geometry = _geometry("fold", "columns", columns, size, stride, padding, dilation)
     image = per_axis("fold", "image_size", image_size, columns.ndim - 2)
     op = Fold.of(*geometry, image)

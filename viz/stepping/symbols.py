@@ -303,6 +303,12 @@ class Term:
     def tanh(self) -> Term:
         return Term("tanh", np.tanh(self.value), (self,))
 
+    def arctan(self) -> Term:
+        return Term("arctan", np.arctan(self.value), (self,))
+
+    def erf(self) -> Term:
+        return Term("erf", math.erf(self.value), (self,))
+
     def sigmoid(self) -> Term:
         return Term("σ", 1 / (1 + np.exp(-self.value)), (self,))
 
@@ -314,6 +320,8 @@ _SLOPES: dict[str, Callable[[Term, Term], Term]] = {
     "sin": lambda y, x: x.cos(),
     "cos": lambda y, x: -x.sin(),
     "tanh": lambda y, x: 1 - y**2,
+    "arctan": lambda y, x: 1 / total([constant(1), x**2]),
+    "erf": lambda y, x: product(constant(2 / math.sqrt(math.pi)), (-(x**2)).exp()),
     "σ": lambda y, x: product(y, 1 - y),
 }
 
