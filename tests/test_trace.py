@@ -285,3 +285,17 @@ class TestValuesThatAreNotKnown:
             assert_allclose(graph.replay(self.X), gg.grad(lambda x: f(x).sum())(self.X))
         with pytest.raises(gg.GradError, match="are not known"):
             gg.trace(lambda x: float(block(x).sum()), np.zeros(3))
+
+
+def test_running_statistics_are_left_alone():
+    running = gg.Tensor(np.zeros(3))
+
+    def norm(x):
+        y, mean, _ = gg.batch_norm(x, None, None, return_stats=True)
+        running.assign(0.9 * running + 0.1 * mean)
+        return y
+
+    gg.trace(norm, (2, 3))
+    assert running.tolist() == [0.0, 0.0, 0.0]
+    norm(gg.Tensor(np.ones((2, 3))))
+    assert_allclose(running.data, 0.1)

@@ -143,7 +143,9 @@ def batch_norm(
         running_mean, running_var: (channels,) statistics to use when not training.
         training: whether to use the batch's own.
         eps: what is added to the variance, > 0.
-        return_stats: whether to return (y, mean, var), for a layer that keeps running ones.
+        return_stats: whether to return (y, mean, var), for a layer that keeps running ones:
+            `running.assign(0.9 * running + 0.1 * mean)`, of tensors and not of their `.data`, which
+            `gg.trace` does not know.
 
     Returns:
         y in the shape of x, and in its dtype unless that of gamma or beta is wider; integers give
