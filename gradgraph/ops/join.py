@@ -152,7 +152,7 @@ def vstack(xs: Any) -> Any:
            [3., 4.],
            [5., 6.]])
     """
-    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in _several("vstack", xs)]
+    xs = [shaped("vstack", x) for x in _several("vstack", xs)]
     return concatenate([x if x.ndim > 1 else reshape(x, (1, -1)) for x in xs], 0)
 
 
@@ -166,7 +166,7 @@ def hstack(xs: Any) -> Any:
     array([[1., 3., 4.],
            [2., 5., 6.]])
     """
-    xs = [x if hasattr(x, "ndim") else np.asarray(x) for x in _several("hstack", xs)]
+    xs = [shaped("hstack", x) for x in _several("hstack", xs)]
     xs = [x if x.ndim else reshape(x, (1,)) for x in xs]
     return concatenate(xs, 0 if xs and xs[0].ndim == 1 else 1)
 
