@@ -179,14 +179,14 @@ _ELEMENTWISE = (
     Fault(
         "sigmoid: float32 becomes float64",
         ACTIVATION + "Sigmoid.forward",
-        "1 / (1 + np.exp(-floats(x)))",
-        "np.ones(1) / (1 + np.exp(-floats(x)))",
+        "return 1 / e",
+        "return np.ones(1) / e",
     ),
     Fault(
         "absolute: nothing for negative elements",
         ELEMENTWISE + "Absolute.vjp_x",
-        " - mask(g, greater(0, x))",
-        "",
+        "SIGNED(g, x)",
+        "mask(g, greater(x, 0))",
     ),
     Fault(
         "relu: the mask is forgotten",
@@ -1685,8 +1685,8 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "0 times infinity on the side that is not taken",
-        KERNELS + "masked",
-        "result if finite else np.where(chosen, x, np.zeros_like(x))",
+        KERNELS + "weighted",
+        "result if finite else np.where(source == 0, np.zeros_like(result), result)",
         "result",
         ("mask", "where", TEST + "test_pitfalls.py::test_08_relu_of_infinity"),
         "jax#1052",
