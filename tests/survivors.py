@@ -70,6 +70,9 @@ EQUIVALENT = {
     "_sum_of_powers:2: 2 → 1": SAME_GRADIENT,
     "Power.vjp_x:2: y > 1 → y >= 1": SAME_GRADIENT,
     "Power.vjp_x:2: 1 → 2": SAME_GRADIENT,
+    "Power.vjp_x:2: 1 → 0": SAME_GRADIENT,
+    "Power.vjp_x:3: x if y == 2 else x ** (y - 1) → x ** (y - 1)": SAME_GRADIENT,
+    "Power.vjp_x:3: 2 → 1": SAME_GRADIENT,
     "Power.vjp_x:5: 1.0 → 2.0": TIMES_ZERO,
     "Power.vjp_y:3: 1.0 → 2.0": TIMES_ZERO,
     "Softsign.forward:4: np.clip(x, -largest, largest)"
