@@ -70,7 +70,8 @@ EQUIVALENT = {
     "_sum_of_powers:2: 2 → 1": SAME_GRADIENT,
     "Power.vjp_x:2: y > 1 → y >= 1": SAME_GRADIENT,
     "Power.vjp_x:2: 1 → 2": SAME_GRADIENT,
-    "Scatter.forward:7: np.empty if g.size == prod(self.shape) else np.zeros → np.zeros": SAME_GRADIENT,
+    "Scatter.forward:7: np.empty if g.size == prod(self.shape) else np.zeros"
+    " → np.zeros": SAME_GRADIENT,
     "Power.vjp_x:2: 1 → 0": SAME_GRADIENT,
     "Power.vjp_x:3: x if y == 2 else x ** (y - 1) → x ** (y - 1)": SAME_GRADIENT,
     "Power.vjp_x:3: 2 → 1": SAME_GRADIENT,
