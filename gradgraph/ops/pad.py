@@ -32,7 +32,7 @@ class Pad(Rearrange):
         inside = tuple(slice(b, b + n) for (b, _), n in zip(self.width, x.shape, strict=True))
         out = np.zeros([b + n + a for (b, a), n in zip(self.width, x.shape, strict=True)], x.dtype)
         if self.value:
-            out.fill(self.value)
+            out.fill(_one_number(self.value, x.dtype))
         out[inside] = x
         return out
 
