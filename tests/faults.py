@@ -1395,7 +1395,7 @@ _SWEEP = (
         "saved: the recorded pass keeps the saved array of its moment",
         OP + "Saved.all",
         "make(type(v), saved, Saved.of(i), (v,), (), v.version, False, mode)",
-        "leaf(Op.vertex, saved)",
+        "make(Op.vertex, saved, None, (), (), 0, False, mode)",
         ("max_pool",),
     ),
     Fault(
