@@ -134,6 +134,7 @@ NOTICED_BY = {
     "Custom.vjp_xs": _CUSTOM,
     "Custom.jvp_xs": _CUSTOM,
     "_own": _CUSTOM,
+    "_one_number": _SHAPES + "test_integers_are_padded_with_their_own_kind",
     "Mask.forward": _PITFALLS + "test_08_relu_of_infinity",
     "Power.vjp_y": _MATH + "test_the_slope_by_an_exponent_has_the_precision_of_the_result",
     "_difference": _MATH + "TestExponentials::test_logaddexp_of_infinities",
