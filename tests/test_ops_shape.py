@@ -150,6 +150,9 @@ def test_integers_are_padded_with_their_own_kind(value):
     assert gg.pad(x > 1, 1, constant_values=1).tolist() == [True, False, True, True]
     with pytest.raises(gg.DomainError, match="does not fit into an array of bool"):
         gg.pad(x > 1, 1, constant_values=2)
+    assert gg.pad(np.array([True]), 1).tolist() == [False, True, False]
+    with pytest.raises(gg.DomainError, match="does not fit"):
+        gg.pad(np.array([True]), 1, constant_values=-1)
 
 
 def test_padding_can_be_differentiated_row_by_row_twice():
