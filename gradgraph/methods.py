@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from . import ops
 from .node import Vertex
@@ -57,51 +57,22 @@ _ELSEWHERE = {
     "real": "x itself; there are no complex tensors",
 }
 
-# What tensors and arrays of other libraries have, and is said otherwise here.
-_ELSEWHERE = {
-    "view": "x.reshape(shape)",
-    "permute": "x.transpose(axes)",
-    "t": "x.T",
-    "unsqueeze": "gg.expand_dims(x, axis)",
-    "expand": "gg.broadcast_to(x, shape)",
-    "expand_as": "gg.broadcast_to(x, y.shape)",
-    "contiguous": "x itself: every tensor can be reshaped",
-    "gather": "gg.take_along_axis(x, indices, axis)",
-    "index_select": "x.take(indices, axis)",
-    "scatter": "gg.put(x, index, values)",
-    "scatter_add": "gg.put(x, index, values, add=True)",
-    "index_add": "gg.put(x, index, values, add=True)",
-    "masked_fill": "gg.where(mask, value, x)",
-    "cat": "gg.concatenate",
-    "clamp": "x.clip(min, max)",
-    "pow": "x**y",
-    "add": "x + y",
-    "sub": "x - y",
-    "mul": "x * y",
-    "div": "x / y",
-    "mm": "x @ y",
-    "bmm": "x @ y",
-    "neg": "-x",
-    "float": "x.astype(np.float32)",
-    "double": "x.astype(np.float64)",
-    "long": "x.astype(np.int64)",
-    "to": "x.astype(dtype); there is one device",
-    "type": "x.astype(dtype)",
-    "cpu": "x itself; there is one device",
-    "cuda": "x itself; there is no GPU",
-    "clone": "x.copy()",
-    "fill": "x.assign(values) on a leaf",
-    "copy_": "x.assign(values)",
-    "zero_": "x.assign(0.0)",
-    "add_": "x.assign(x + y) on a leaf",
-    "requires_grad_": "gg.Tensor(array, requires_grad=True)",
-    "grad_fn": "x.op",
-    "dim": "x.ndim",
-    "numel": "x.size",
-    "nbytes": "x.data.nbytes",
-    "nonzero": "np.nonzero(x.data)",
-    "real": "x itself; there are no complex tensors",
-}
+
+class _Missing:
+    """A method that other libraries' arrays have: asking for it says what to use instead.
+
+    It stands in the class, since a `__getattr__` would make every attribute slower to read.
+    """
+
+    def __init__(self, name: str, hint: str) -> None:
+        self.name, self.hint = name, hint
+
+    def __get__(self, tensor: Any, kind: type) -> NoReturn:
+        raise AttributeError(
+            f"{kind.__name__!r} object has no attribute {self.name!r}. Use {self.hint}.",
+            name=self.name,
+            obj=tensor,
+        )
 
 
 class Methods(Vertex):
@@ -112,19 +83,8 @@ class Methods(Vertex):
 
     __slots__ = ()
 
-    if not TYPE_CHECKING:  # to a type checker, what is missing is missing
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Say what else a method is called that other libraries' arrays have."""
-            hint = _ELSEWHERE.get(name)
-            if hint is None and name in ops.__all__:
-                hint = f"gg.{name}(x)"
-            raise AttributeError(
-                f"'{type(self).__name__}' object has no attribute '{name}'"
-                + (f". Use {hint}." if hint else ""),
-                name=name,
-                obj=self,
-            )
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _MISSING]
 
     def __add__(self, other: Any) -> Any:
         return apply2(ADD, self, other)
@@ -399,3 +359,8 @@ class Methods(Vertex):
     def astype(self, dtype: Any) -> Any:
         """See `gradgraph.cast`."""
         return ops.cast(self, dtype)
+
+
+_MISSING = {f: f"gg.{f}(x)" for f in ops.__all__ if not hasattr(Methods, f)} | _ELSEWHERE
+for _name, _hint in _MISSING.items():
+    setattr(Methods, _name, _Missing(_name, _hint))

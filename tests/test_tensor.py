@@ -440,6 +440,12 @@ class TestNumpyProtocols:
             getattr(leaf([1.0]), name)
         assert not hasattr(leaf([1.0]), name)
 
+        assert name not in dir(leaf([1.0]))
+
+    def test_attributes_are_read_without_a_hook(self):
+        for cls in gg.Tensor.__mro__[:-1]:  # it would make each of them slower
+            assert not {"__getattr__", "__getattribute__"} & set(vars(cls)), cls
+
     def test_the_hints_name_what_exists(self):
         for name, hint in methods._ELSEWHERE.items():
             assert not hasattr(gg.Tensor, name)
