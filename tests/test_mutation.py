@@ -13,7 +13,7 @@ from tests.planted import all_mutants, equivalent, noticed
 from tests.survivors import EQUIVALENT, NOTICED_BY
 
 EXAMPLES = 300  # inputs that each check may try
-PART = 8  # every n-th mutant is tried
+PART = 16  # every n-th mutant is tried
 PROGRAMS = 60
 
 MUTANTS = all_mutants()
