@@ -20,25 +20,16 @@ import numpy as np
 from . import ops
 from .draw import Draw
 from .errors import DTypeError, GradError
+from .graph import Step
 from .mode import current, enable_grad, switch
 from .node import Vertex, leaf, make
 from .op import Op, Part, Saved
 from .ops.elementwise import ALIAS
 from .record import compute
-from .spec import Spec
+from .spec import Spec, spec_of
 from .sweep import downstream, pull, push, reach
 
 Function = Callable[..., Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One op: the slots that it reads, the slot that it writes, and the scope it belongs to."""
-
-    op: Op
-    inputs: tuple[int, ...]
-    output: int
-    scope: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,11 +56,15 @@ class Program:
         fixed = [v for v in order if v.op is None and v not in set(outside)]
         inner = [v for v in order if v.op is not None and v.birth > start]
         slot = {v: i for i, v in enumerate([*outside, *fixed, *inner])}
-        steps = [Step(v.op, tuple(slot[x] for x in v.inputs), slot[v], v.scope) for v in inner]  # type: ignore[arg-type]
-        flops = (
-            v.op.flops(_spec(v), *map(_spec, v.inputs))
+        steps = [
+            Step(v.op, tuple(slot[x] for x in v.inputs), slot[v], v.scope, None)
             for v in inner
-            if v.op and not isinstance(v.op, Part | Saved)
+            if v.op is not None
+        ]
+        flops = (
+            s.op.flops(spec_of(v._data), *(spec_of(x._data) for x in v.inputs))
+            for s, v in zip(steps, inner, strict=True)
+            if not isinstance(s.op, Part | Saved)
         )
         program = Program(
             constants=tuple(v._data for v in fixed),
@@ -106,10 +101,6 @@ def _made(heads: Iterable[Vertex], start: int) -> list[Vertex]:
             if v.birth > start:
                 stack.extend(v.inputs)
     return sorted(found, key=attrgetter("birth"))
-
-
-def _spec(v: Vertex) -> Any:
-    return tuple(map(Spec.of, v._data)) if isinstance(v._data, tuple) else Spec.of(v._data)
 
 
 def _applied(op: Op, inputs: tuple[Vertex, ...]) -> Any:
@@ -187,7 +178,7 @@ class Checkpoint(Op):
 
     def spec(self, *xs: Spec) -> Any:
         results = self.program.run([leaf(Op.vertex, np.ones(x.shape, x.dtype)) for x in xs])
-        return _one_or_all([_spec(v) for v in results])
+        return _one_or_all([spec_of(v._data) for v in results])
 
     def reference(self, *xs: Any) -> Any:
         """The definitions of the steps, one after the other."""

@@ -8,7 +8,7 @@ it into a graph of scalars. Comparisons look at the value and are not part of th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,26 @@ def value(v: Number) -> float:
 def empty(shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[Any]]:
     """An array of objects to fill with scalars."""
     return np.empty(shape, dtype=object)
+
+
+def along(
+    axis: int | tuple[int, ...], line: Callable[[list[Any]], list[Any]], x: Any
+) -> np.ndarray[Any, np.dtype[Any]]:
+    """What `line` makes of the scalars along an axis of x, or of those in several axes.
+
+    >>> along(0, lambda v: v[::-1], [[1, 2], [3, 4]]).tolist()
+    [[3, 4], [1, 2]]
+    """
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    last = tuple(range(-len(axes), 0))
+    moved = np.moveaxis(np.asarray(x, dtype=object), axes, last)
+    lead = moved.shape[: moved.ndim - len(axes)]
+    out = empty(moved.shape)
+    for at in np.ndindex(lead):
+        places = [at + place for place in np.ndindex(moved.shape[len(lead) :])]
+        for place, v in zip(places, line([moved[p] for p in places]), strict=True):
+            out[place] = v
+    return np.moveaxis(out, last, axes)
 
 
 def total(terms: Iterable[Number], start: Number = 0.0) -> Number:

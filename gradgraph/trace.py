@@ -92,14 +92,13 @@ def spec_given(x: Any, where: str) -> Spec:
 
     Raises:
         ShapeError: if an axis is negative.
+        DTypeError: if x is no shape and holds no numbers.
 
     >>> spec_given((2, 3), "trace"), spec_given(np.zeros(4), "trace")
     (Spec(2×3 float32), Spec((4,) float64))
     """
-    if isinstance(x, Vertex):
-        return Spec.of(x._data)
     if not is_shape(x):
-        return Spec.of(np.asarray(x))
+        return Spec.of(asarray(x, copy=False)._data)
     spec = x if isinstance(x, Spec) else Spec(tuple(map(int, x)), np.dtype(np.float32))
     if any(n < 0 for n in spec.shape):
         raise ShapeError(where, f"{spec.shape} is no shape", "Axes have at least 0 elements.")
@@ -116,8 +115,9 @@ def given(x: Any, where: str) -> Tensor:
 
 
 def trace(f: Callable[..., Any], *specs: Any) -> Graph:
-    """The graph of f for arguments of these shapes: no array is allocated and nothing computed.
+    """The graph of f for arguments of these shapes: nothing is computed from them.
 
+    What f makes of arrays alone (a mask, a table of positions) is made, for it may decide shapes.
     Parameters of the function are constants of the graph, by reference. State does not change: an
     `assign` of a traced value is ignored. `gg.trace` of an array is its matrix trace, as in numpy.
 

@@ -219,7 +219,8 @@ def _as_items(
 ) -> _Batch | None:
     """Examples of an op whose first axis runs over items that do not influence each other."""
     names = [op.args[min(i, len(op.args) - 1)] for i in range(len(args))]
-    if any(m and name not in op.per_item for m, name in zip(mapped, names, strict=True)):
+    joint = (m and name not in op.per_item for m, name in zip(mapped, names, strict=True))
+    if op.outputs > 1 or any(joint):
         return None
     flat = []
     for x, m, name, example in zip(args, mapped, names, examples, strict=True):
@@ -228,8 +229,6 @@ def _as_items(
             x = ops.reshape(whole, (size * example.shape[0], *example.shape[1:]))
         flat.append(x)
     value, saved = _apply(op, flat)
-    if op.outputs > 1:
-        return None
     kept = tuple(s.reshape(size, len(s) // size if size else 0, *s.shape[1:]) for s in saved)
     return _Batch(ops.reshape(value, (size, *spec.shape)), kept, True)
 

@@ -229,6 +229,9 @@ def test_specs_may_be_given_in_any_form():
     assert gg.trace(lambda x: x, (np.int64(2), 3)).specs[0] == Spec((2, 3), np.dtype("float32"))
     with pytest.raises(gg.ShapeError, match="no shape"):
         gg.trace(lambda x: x, (-1,))
+    for wrong in ("abc", [[1], [1, 2]], (2, None), None):
+        with pytest.raises(gg.DTypeError, match="not an array of numbers"):
+            gg.trace(lambda x: x, wrong)
     with pytest.raises(gg.ShapeError, match="matmul"):
         gg.trace(lambda x, y: x @ y, (2, 3), (2, 3))
     with pytest.raises(gg.GradError, match="returned NoneType"):

@@ -323,7 +323,8 @@ def weighted(x: Any, factor: Any, source: Any) -> Any:
 
     The factor, which is made from the source, may be overwritten.
     """
-    into = factor if factor.ndim and factor.shape == np.shape(x) else None
+    fits = factor.ndim and factor.shape == np.shape(x) and factor.dtype == np.result_type(x, factor)
+    into = factor if fits else None
     with np.errstate(invalid="ignore", over="ignore"):
         result = np.multiply(x, factor, out=into)
         finite = np.isfinite(np.sum(result))

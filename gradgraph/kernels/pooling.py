@@ -155,11 +155,6 @@ def window_spread(
     return unpad(image, size, padding)
 
 
-def wide(x: Array, dtype: Any) -> Array:
-    """x in the dtype of a mean, but half precision as single, as numpy's mean adds up."""
-    return x.astype(np.promote_types(dtype, np.float32), copy=False)
-
-
 def bins(size: int, count: int) -> list[slice]:
     """`count` bins that cover an axis: from ⌊i·n/m⌋ to ⌈(i + 1)·n/m⌉; neighbours may overlap."""
     return [slice(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]

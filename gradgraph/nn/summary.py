@@ -28,7 +28,7 @@ from ..trace import given
 # many pixels of the input lie between neighbouring results.
 Field = tuple[tuple[int, int, int], ...]
 
-HEAD = tuple("layer op n m k s p output weights dense flops field".split())  # noqa: SIM905
+_HEAD = ("layer", "op", "n", "m", "k", "s", "p", "output", "weights", "dense", "flops", "field")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +83,7 @@ class Summary:
     flops: int
 
     def __str__(self) -> str:
-        head = [
-            "layer",
-            "op",
-            "n",
-            "m",
-            "k",
-            "s",
-            "p",
-            "output",
-            "weights",
-            "dense",
-            "flops",
-            "field",
-        ]
-        lines = [tuple(head), *(_cells(row) for row in self.rows)]
+        lines = [_HEAD, *map(_cells, self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         notes = [f"note: {row.name}: {row.note}" for row in self.rows if row.note]
@@ -168,7 +154,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             fields[step.output] = _field(step, geometry, fields, graph)
         if step.output in biases or isinstance(step.op, Part):
             continue
-        own = {_before_reshape(slot, makers) for slot in step.inputs} & learned
+        own = {_source(slot, makers) for slot in step.inputs} & learned
         if (
             geometry is None
             and not isinstance(step.op, Matmul)
@@ -182,7 +168,7 @@ def _rows(graph: Graph) -> Iterator[Row]:
             biases.add(bias.output)
             weights += sum(graph.specs[slot].size for slot in bias.inputs if slot in learned)
             flops += graph.cost(bias)
-        data = [slot for slot in step.inputs if _before_reshape(slot, makers) not in learned]
+        data = [slot for slot in step.inputs if _source(slot, makers) not in learned]
         x, y = graph.specs[(data or step.inputs)[0]], _result(step, graph)
         if geometry is None:
             k: Shape = ()
@@ -276,7 +262,7 @@ def _field(
     )
 
 
-def _before_reshape(slot: int, makers: dict[int, Step]) -> int:
+def _source(slot: int, makers: dict[int, Step]) -> int:
     """The slot that this one is a reshaped or transposed form of: a depthwise filter is reshaped
     for its conv, and weights with a row for each output are transposed."""
     while slot in makers and isinstance(makers[slot].op, Reshape | Transpose):

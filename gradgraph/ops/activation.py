@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import DTypeError
 from ..kink import Kink
 from ..spec import Spec, broadcast, promote
 from .clip import clip
 from .elementwise import Binary, Unary, divide, floats, greater, mask, multiply, negate, where
-from .operand import positive
+from .operand import number, positive
 
 __all__ = [
     "celu",
@@ -242,7 +242,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     >>> elu(np.array([-np.inf, 0.0, 2.0]), 1.5)
     array([-1.5,  0. ,  2. ])
     """
-    return Elu.of(_number("elu", "alpha", alpha))(x)
+    return Elu.of(number("elu", "alpha", alpha, -inf))(x)
 
 
 def selu(x: Any) -> Any:
@@ -278,9 +278,3 @@ def softsign(x: Any) -> Any:
     array([-0.5 ,  0.75,  1.  ])
     """
     return SOFTSIGN(x)
-
-
-def _number(op: str, name: str, value: Any) -> float:
-    if isinstance(value, int | float | np.number):
-        return float(value)
-    raise DTypeError(op, f"{name} is {value!r}, not a number", "Try 1.0.")

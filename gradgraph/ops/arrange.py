@@ -14,11 +14,11 @@ from .comparison import not_equal
 from .elementwise import subtract, where
 from .index import Scatter, getitem, parsed
 from .operand import integer, ints, one_axis, shaped
-from .reduce import Sum
+from .reduce import Sum, sum
 from .select import take
 from .shape import Rearrange, along, moveaxis, ravel, reshape
 
-__all__ = ["diag", "diagonal", "diff", "flip", "repeat", "roll", "tile", "tril", "triu"]
+__all__ = ["diag", "diagonal", "diff", "flip", "repeat", "roll", "tile", "trace", "tril", "triu"]
 
 
 class Roll(Rearrange):
@@ -316,10 +316,35 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     >>> diagonal(np.array([[1.0, 2.0], [3.0, 4.0]]), 1)
     array([2.])
     """
-    x = shaped("diagonal", x)
-    k = integer("diagonal", "the number of the diagonal", offset)
-    axes_of("diagonal", (axis1, axis2), x.ndim)
+    return _diagonal("diagonal", x, offset, axis1, axis2)
+
+
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The sum along a diagonal, Σ x[i, i + offset], of the matrices in two axes.
+
+    Args:
+        x: tensor or array with at least two axes.
+        offset: which diagonal: above the main one if positive, below it if negative.
+        axis1, axis2: the axes of the matrices' rows and columns.
+
+    Returns:
+        An array without these two axes; floats keep their dtype.
+
+    Raises:
+        ShapeError: if an axis is out of range or named twice, or the offset is no integer.
+
+    >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array(5.)
+    """
+    return sum(_diagonal("trace", x, offset, axis1, axis2), axis=-1)
+
+
+def _diagonal(op: str, x: Any, offset: Any, axis1: Any, axis2: Any) -> Any:
+    x = shaped(op, x)
+    axes_of(op, (axis1, axis2), x.ndim)
     x = moveaxis(x, (axis1, axis2), (-2, -1))
+    k = integer(op, "offset", offset, "Pass offset=0 for the main diagonal.")
     rows, columns = x.shape[-2:]
-    row = np.arange(max(-k, 0), max(min(rows, columns - k), max(-k, 0)))
+    row = np.arange(rows)
+    row = row[(row + k >= 0) & (row + k < columns)]
     return getitem(x, (..., row, row + k))

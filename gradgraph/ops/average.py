@@ -18,7 +18,7 @@ from ..draw import Draw
 from ..kernels import pooling
 from ..spec import Spec, floating
 from .geometry import Ints, Pairs, padding_pairs
-from .operand import shaped
+from .operand import accumulated, shaped
 from .pool import Pool, draw_pool, pool_geometry, with_last_window
 
 __all__ = ["avg_pool", "blur_pool"]
@@ -61,7 +61,7 @@ class WindowMean(Pool):
 
     def forward(self, x: Any) -> Any:
         dtype = floating(Spec.of(x))
-        total = pooling.window_sum(pooling.wide(x, dtype), *self.geometry, self._weights())
+        total = pooling.window_sum(accumulated(x), *self.geometry, self._weights())
         total /= np.asarray(self._counts(x.shape[1:-1]), total.dtype)
         return total.astype(dtype, copy=False)
 

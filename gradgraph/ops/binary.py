@@ -11,12 +11,11 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..kink import Kink
-from ..node import Vertex
 from ..spec import Spec, broadcast, floating, show
 from .activation import relu, sigmoid
 from .elementwise import cast, greater, maximum, where
 from .loss import REDUCTIONS, PairLoss, paired, reduced
-from .operand import known, operand_spec, real
+from .operand import known, operand_spec, real, values
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "hinge_loss"]
 
@@ -225,7 +224,7 @@ def hinge_loss(scores: Any, actual: Any, *, reduction: str = "mean") -> Any:
     array([0. , 0.5, 2. ])
     """
     scores, actual = paired("hinge_loss", scores, actual, reduction, ("scores", "actual"))
-    truths = np.asarray(actual._data if isinstance(actual, Vertex) else actual)
+    truths = values(actual)
     wrong = (truths != 1) & (truths != -1)
     if known(actual) and wrong.any():
         raise DomainError(

@@ -13,9 +13,9 @@ from .. import scalar
 from ..draw import Draw
 from ..spec import Spec
 from .elementwise import mask, where
-from .factor import SIZES, Factor, inv, lapack_dtype, wide
+from .factor import SIZES, Factor, inv, lapack_dtype
 from .linalg import matrix_transpose
-from .operand import shaped
+from .operand import accumulated, shaped
 
 __all__ = ["cholesky"]
 
@@ -26,7 +26,7 @@ class Cholesky(Factor):
     checks = True
 
     def forward(self, a: Any) -> Any:
-        mean = wide(a)
+        mean = accumulated(a)
         if not (mean == matrix_transpose(mean)).all():  # else it is its own symmetric part
             mean = _symmetric(mean)
         return np.linalg.cholesky(mean).astype(lapack_dtype(a), copy=False)

@@ -11,9 +11,9 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
 from ..spec import Spec, axes_of, show
-from .operand import flag, shaped
+from .operand import flag, one_axis, shaped
 from .reduce import Reduce
-from .shape import reshape
+from .shape import ravel, reshape
 
 __all__ = ["all", "any", "argmax", "argmin"]
 
@@ -107,15 +107,12 @@ class AnyHold(Verdict):
 
 
 def _position(cls: type[Op], x: Any, axis: Any, keepdims: bool) -> Any:
-    x = shaped(cls.name, x)
-    if isinstance(axis, tuple | list):
-        raise ShapeError(
-            cls.name, f"axis is {axis!r}, not one axis", "Use an int, or None for all axes."
-        )
+    x, keepdims = shaped(cls.name, x), flag(cls.name, "keepdims", keepdims)
     if axis is not None:
-        return cls.of(axes_of(cls.name, axis, x.ndim), flag(cls.name, "keepdims", keepdims))(x)
-    place = cls.of((-1,), False)(reshape(x, (x.size,)))
-    return reshape(place, (1,) * x.ndim) if flag(cls.name, "keepdims", keepdims) else place
+        at = one_axis(cls.name, axis, x.ndim, "Use an int, or None for all axes.")
+        return cls.of((at,), keepdims)(x)
+    place = cls.of((-1,), False)(ravel(x))
+    return reshape(place, (1,) * x.ndim) if keepdims else place
 
 
 def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

@@ -16,7 +16,7 @@ from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, show
 from .linalg import led, matrix_transpose
-from .operand import shaped
+from .operand import accumulated, shaped
 from .shape import reshape
 
 __all__ = ["det", "inv", "slogdet", "solve"]
@@ -35,7 +35,8 @@ class Factor(Op, abstract=True):
             return error
         a = np.asarray(args[0])
         for at in np.ndindex(a.shape[:-2]):
-            problem = self._problem(wide(a[at])) if np.isfinite(a[at]).all() else "is not finite"
+            finite = np.isfinite(a[at]).all()
+            problem = self._problem(accumulated(a[at])) if finite else "is not finite"
             if problem:
                 name = f"the matrix a[{', '.join(map(str, at))}]" if at else "a"
                 fix = f"Add a little to its diagonal: a + 1e-6 * np.eye({a.shape[-1]})."
@@ -65,7 +66,8 @@ class Solve(Factor):
     linear = ("b",)
 
     def forward(self, a: Any, b: Any) -> Any:
-        return np.linalg.solve(wide(a), wide(b)).astype(lapack_dtype(a, b), copy=False)
+        x = np.linalg.solve(accumulated(a), accumulated(b))
+        return x.astype(lapack_dtype(a, b), copy=False)
 
     def vjp_a(self, g: Any, out: Any, a: Any, b: Any) -> Any:
         return -(self(matrix_transpose(a), g) @ matrix_transpose(out))
@@ -125,7 +127,7 @@ class Inv(Factor):
     """The inverse matrix."""
 
     def forward(self, a: Any) -> Any:
-        return np.linalg.inv(wide(a)).astype(lapack_dtype(a), copy=False)
+        return np.linalg.inv(accumulated(a)).astype(lapack_dtype(a), copy=False)
 
     def vjp_a(self, g: Any, out: Any, a: Any) -> Any:
         turned = matrix_transpose(out)
@@ -159,7 +161,7 @@ class Det(Factor):
 
     def forward(self, a: Any) -> Any:
         with np.errstate(invalid="ignore"):  # NaN in, NaN out
-            return np.asarray(np.linalg.det(wide(a))).astype(lapack_dtype(a), copy=False)
+            return np.asarray(np.linalg.det(accumulated(a))).astype(lapack_dtype(a), copy=False)
 
     def vjp_a(self, g: Any, out: Any, a: Any) -> Any:
         return (g * out)[..., None, None] * matrix_transpose(inv(a))
@@ -196,7 +198,8 @@ class Slogdet(Factor):
 
     def forward(self, a: Any) -> Any:
         with np.errstate(invalid="ignore"):
-            return tuple(np.asarray(v).astype(lapack_dtype(a)) for v in np.linalg.slogdet(wide(a)))
+            parts = np.linalg.slogdet(accumulated(a))
+        return tuple(np.asarray(v).astype(lapack_dtype(a)) for v in parts)
 
     def vjp_a(self, g: Any, out: Any, a: Any) -> Any:
         return g[1][..., None, None] * matrix_transpose(inv(a))
@@ -234,12 +237,6 @@ SIZES = (2, 3, 1, 0)
 def lapack_dtype(*arrays: Any) -> np.dtype[Any]:
     """The dtype that numpy gives: integers become float64; float16 stays (numpy refuses it)."""
     return np.result_type(*(a.dtype if a.dtype.kind in "fc" else float for a in arrays))
-
-
-def wide(a: Any) -> Any:
-    """The matrices in a dtype that LAPACK takes: float16 as float32, integers as float64."""
-    dtype = lapack_dtype(a)
-    return a.astype(np.float32 if dtype.itemsize == 2 else dtype, copy=False)
 
 
 def _other_rows(a: Shape, b: Shape) -> ShapeError:

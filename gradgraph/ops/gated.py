@@ -9,12 +9,12 @@ import numpy as np
 
 from .. import scalar
 from ..errors import DTypeError, ShapeError
-from ..spec import axes_of, show
+from ..spec import show
 from .activation import hard_sigmoid, sigmoid
 from .clip import clip
 from .elementwise import Unary, floats
 from .erf import erfc
-from .operand import shaped
+from .operand import one_axis, shaped
 from .softplus import softplus
 
 __all__ = ["gelu", "glu", "hard_swish", "mish", "silu"]
@@ -179,15 +179,13 @@ def glu(x: Any, axis: int = -1) -> Any:
     array([0.5, 2. ])
     """
     x = shaped("glu", x)
-    axes = axes_of("glu", axis, x.ndim)
-    if axis is None or len(axes) != 1:
-        raise ShapeError("glu", f"axis is {axis!r}, not one axis", "Name one axis, such as -1.")
-    n = x.shape[axes[0]]
+    axis = one_axis("glu", axis, x.ndim, "Name one axis, such as -1.")
+    n = x.shape[axis]
     if n % 2:
         raise ShapeError(
             "glu",
-            f"x is {show(x.shape)}: axis {axes[0]} has the odd length {n}, and is cut into halves",
+            f"x is {show(x.shape)}: axis {axis} has the odd length {n}, and is cut into halves",
             "Give it twice as many elements as the result shall have.",
         )
-    behind = (slice(None),) * (-axes[0] - 1)
+    behind = (slice(None),) * (-axis - 1)
     return x[(..., slice(n // 2), *behind)] * sigmoid(x[(..., slice(n // 2, None), *behind)])

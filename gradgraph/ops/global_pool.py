@@ -17,7 +17,7 @@ from ..op import Op
 from ..spec import Shape, Spec, floating, show
 from . import reduce
 from .geometry import Ints, per_axis
-from .operand import shaped
+from .operand import accumulated, shaped
 
 __all__ = ["adaptive_avg_pool", "global_avg_pool", "global_max_pool"]
 
@@ -33,8 +33,8 @@ class BinMean(Op):
     name = "adaptive_avg_pool"
 
     def forward(self, x: Any) -> Any:
-        dtype = floating(Spec.of(x))
-        return pooling.bin_mean(pooling.wide(x, dtype), self.counts).astype(dtype, copy=False)
+        means = pooling.bin_mean(accumulated(x), self.counts)
+        return means.astype(floating(Spec.of(x)), copy=False)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return BinSpread.of(x.shape[1:-1])(g)
@@ -73,8 +73,8 @@ class BinSpread(Op):
     style = "pool"
 
     def forward(self, g: Any) -> Any:
-        dtype = floating(Spec.of(g))
-        return pooling.bin_spread(pooling.wide(g, dtype), self.size).astype(dtype, copy=False)
+        shares = pooling.bin_spread(accumulated(g), self.size)
+        return shares.astype(floating(Spec.of(g)), copy=False)
 
     def vjp_g(self, c: Any, out: Any, g: Any) -> Any:
         return BinMean.of(g.shape[1:-1])(c)

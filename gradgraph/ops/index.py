@@ -15,6 +15,7 @@ from ..kernels.scatter import add_at, places, repeats
 from ..node import Vertex
 from ..op import Op
 from ..spec import Shape, Spec, show
+from .operand import shaped
 
 __all__ = ["getitem"]
 
@@ -288,7 +289,7 @@ def getitem(x: Any, index: Any) -> Any:
     >>> getitem(np.array([10.0, 20.0, 30.0]), [0, 0, -1])
     array([10., 10., 30.])
     """
-    x = x if hasattr(x, "ndim") else np.asarray(x)
+    x = shaped("getitem", x)
     pattern, arrays = parsed("getitem", index)
     return Getitem.of(pattern)(x, *arrays)
 

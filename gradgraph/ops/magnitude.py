@@ -12,9 +12,9 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..kink import Kink
-from ..spec import Spec, accumulating, axes_of, floating, show
+from ..spec import Spec, axes_of, floating, show
 from .elementwise import absolute, cast, equal, mask, maximum, negate, where
-from .operand import flag, shaped
+from .operand import accumulated, check_eps, flag, shaped
 from .reduce import Reduce, Sum, max, min, sum
 
 __all__ = ["norm", "normalize"]
@@ -26,7 +26,7 @@ class _Norm(Reduce, abstract=True):
     p: float = 2.0
 
     def forward(self, x: Any) -> Any:
-        wide = np.asarray(x, accumulating(Spec.of(x)))
+        wide = accumulated(x)
         info = np.finfo(wide.dtype)
         with np.errstate(over="ignore", under="ignore"):
             total = _sum_of_powers(wide, self.p, self.axis)
@@ -176,8 +176,7 @@ def normalize(x: Any, axis: Any = -1, ord: float = 2, eps: float = 1e-12) -> Any
     array([[0.6, 0.8],
            [0. , 0. ]])
     """
-    if not isinstance(eps, int | float | np.number) or not eps > 0:
-        raise DomainError("normalize", f"eps is {eps!r}, not a number > 0", "Use eps=1e-12.")
+    check_eps("normalize", eps, "1e-12")
     x = shaped("normalize", x)
     length = _norm("normalize", x, ord, axis, True)
     return x / maximum(length, builtins.max(float(eps), float(np.finfo(length.dtype).tiny)))

@@ -14,11 +14,10 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
-from ..node import Vertex
 from ..op import Op
-from ..spec import Shape, Spec, accumulating, axes_of, floating, show, spec_of
+from ..spec import Shape, Spec, accumulating, axes_of, floating, show
 from .elementwise import cast
-from .operand import check_eps, shaped
+from .operand import accumulated, check_eps, operand_spec, shaped
 from .reduce import mean
 from .shape import reshape
 
@@ -41,7 +40,7 @@ class Standardise(Op):
 
     def forward(self, x: Any) -> Any:
         dtype = floating(Spec.of(x))
-        x = np.asarray(x, accumulating(Spec.of(x)))
+        x = accumulated(x)
         middle = np.mean(x, axis=self.axis, keepdims=True)
         y = np.asarray(x - middle)
         var = np.mean(np.square(y), axis=self.axis, keepdims=True)
@@ -178,7 +177,7 @@ def batch_norm(
         for name, value in (("running_mean", middle), ("running_var", var)):
             _fits("batch_norm", name, value, channels, x)
         y = (x - middle) * (1 / np.sqrt(var + eps))
-        dtype = floating(spec_of(x._data if isinstance(x, Vertex) else x))
+        dtype = floating(operand_spec(x))
         y = y if y.dtype == dtype else cast(y, dtype)
     y = _affine("batch_norm", y, gamma, beta, channels, x)
     return (y, middle, var) if return_stats else y

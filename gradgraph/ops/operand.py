@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DomainError, DTypeError, ShapeError
 from ..node import Vertex
 from ..op import Op
-from ..spec import SCALARS, Shape, Spec, axes_of
+from ..spec import SCALARS, Shape, Spec, accumulating, axes_of
 
 
 def shaped(op: str, x: Any) -> Any:
@@ -40,6 +40,16 @@ def operand(op: str, x: Any) -> Any:
 def known(x: Any) -> bool:
     """Whether the values of an operand are known: they are not while a function is traced."""
     return x.__class__ is not Op.traced
+
+
+def values(x: Any) -> Any:
+    """The numbers in an operand, as an array."""
+    return np.asarray(x._data if isinstance(x, Vertex) else x)
+
+
+def accumulated(x: Any) -> Any:
+    """An array in the dtype to add it up in: half precision as single, integers as float64."""
+    return np.asarray(x, accumulating(Spec.of(x)))
 
 
 def operand_spec(x: Any) -> Spec:

@@ -16,7 +16,7 @@ from ..errors import DomainError, DTypeError, ShapeError
 from ..node import Vertex
 from ..spec import Shape, Spec, broadcast, floating, show
 from .elementwise import cast, mask
-from .operand import known, number, operand_spec, real
+from .operand import known, number, operand_spec, real, values
 
 __all__ = ["channel_dropout", "dropout", "normal", "uniform"]
 
@@ -148,7 +148,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, shape: Any = None, *, rng: Rng) -> A
     mean, std = real(op, "mean", mean), real(op, "std", std)
     dtype = floating(operand_spec(mean), operand_spec(std))
     own = _drawn_shape(op, shape, mean=mean, std=std)
-    if known(std) and (_values(std) < 0).any():
+    if known(std) and (values(std) < 0).any():
         raise DomainError(op, "std holds a negative number", "Pass exp(s) of any number s.")
     return mean + std * source.standard_normal(own, _drawable(dtype)).astype(dtype, copy=False)
 
@@ -178,13 +178,9 @@ def uniform(low: Any = 0.0, high: Any = 1.0, shape: Any = None, *, rng: Rng) -> 
     low, high = real(op, "low", low), real(op, "high", high)
     dtype = floating(operand_spec(low), operand_spec(high))
     own = _drawn_shape(op, shape, low=low, high=high)
-    if known(low) and known(high) and (_values(low) > _values(high)).any():
+    if known(low) and known(high) and (values(low) > values(high)).any():
         raise DomainError(op, "low is above high", "Exchange them.")
     return low + (high - low) * source.random(own, _drawable(dtype)).astype(dtype, copy=False)
-
-
-def _values(x: Any) -> Any:
-    return np.asarray(x._data if isinstance(x, Vertex) else x)
 
 
 def _drawable(dtype: Any) -> Any:

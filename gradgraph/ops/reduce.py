@@ -1,4 +1,4 @@
-"""Ops that fold axes: sum, mean, product, the extremes, the trace."""
+"""Ops that fold axes: sum, mean, product, the extremes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
 from .elementwise import cast, equal, mask, maximum
-from .index import getitem
-from .operand import flag, integer, shaped
+from .operand import flag, shaped
 from .scan import products_of_others
 from .shape import broadcast_to, moveaxis, reshape
 
-__all__ = ["max", "mean", "min", "prod", "sum", "trace"]
+__all__ = ["max", "mean", "min", "prod", "sum"]
 
 
 class Reduce(Op, abstract=True):
@@ -299,30 +298,3 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     array([3., 8.])
     """
     return _reduce(Prod, x, axis, keepdims)
-
-
-def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The sum along a diagonal, Σ x[i, i + offset], of the matrices in two axes.
-
-    Args:
-        x: tensor or array with at least two axes.
-        offset: which diagonal: above the main one if positive, below it if negative.
-        axis1, axis2: the axes of the matrices' rows and columns.
-
-    Returns:
-        An array without these two axes; floats keep their dtype.
-
-    Raises:
-        ShapeError: if an axis is out of range or named twice, or the offset is no integer.
-
-    >>> trace(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array(5.)
-    """
-    x = shaped("trace", x)
-    axes_of("trace", (axis1, axis2), x.ndim)
-    axes = [axes_of("trace", a, x.ndim)[0] for a in (axis1, axis2)]
-    offset = integer("trace", "offset", offset, "Pass offset=0 for the main diagonal.")
-    rows, columns = (x.shape[a] for a in axes)
-    i = np.arange(rows)
-    i = i[(i + offset >= 0) & (i + offset < columns)]
-    return sum(getitem(moveaxis(x, tuple(axes), (-2, -1)), (..., i, i + offset)), axis=-1)

@@ -36,12 +36,7 @@ class _Cumulative(Op, abstract=True):
         raise NotImplementedError
 
     def reference(self, x: Any) -> Any:
-        x = np.moveaxis(np.asarray(x, dtype=object), self.axis, -1)
-        out = scalar.empty(x.shape)
-        for at in np.ndindex(x.shape[:-1]):
-            for i, v in enumerate(self.line(list(x[at]))):
-                out[(*at, i)] = v
-        return np.moveaxis(out, -1, self.axis)
+        return scalar.along(self.axis, self.line, x)
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:

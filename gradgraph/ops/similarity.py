@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..spec import Shape, axes_of, broadcast, floating
+from ..spec import Shape, broadcast, floating
 from .elementwise import cast, equal, maximum, where
 from .magnitude import norm
-from .operand import number, operand_spec, real
+from .operand import number, one_axis, operand_spec, real
 from .reduce import sum
 from .shape import broadcast_to
 
@@ -40,18 +39,16 @@ def cosine_similarity(x: Any, y: Any, *, axis: int = -1, eps: float = 1e-8) -> A
     least = number(op, "eps", eps, 0.0)
     x, y = real(op, "x", x), real(op, "y", y)
     shape = broadcast(op, x=operand_spec(x), y=operand_spec(y))
-    axes = axes_of(op, axis, len(shape))
-    if axis is None or len(axes) != 1:
-        raise ShapeError(op, f"axis is {axis!r}, not one axis", "Use axis=-1.")
+    axis = one_axis(op, axis, len(shape), "Use axis=-1.")
     dtype = floating(operand_spec(x), operand_spec(y))
-    x, y = (_vectors(v, axes[0], shape, dtype) for v in (x, y))
-    direction = x / _lengths(x, axes, least, True)  # first, so that no product overflows
-    return sum(direction * y, axis=axes) / _lengths(y, axes, least, False)
+    x, y = (_vectors(v, axis, shape, dtype) for v in (x, y))
+    direction = x / _lengths(x, axis, least, True)  # first, so that no product overflows
+    return sum(direction * y, axis=axis) / _lengths(y, axis, least, False)
 
 
-def _lengths(x: Any, axes: Shape, least: float, keepdims: bool) -> Any:
+def _lengths(x: Any, axis: int, least: float, keepdims: bool) -> Any:
     """The lengths of vectors, at least `least`; ∞ for 0, which has no gradient when divided by."""
-    length = norm(x, axis=axes, keepdims=keepdims)
+    length = norm(x, axis=axis, keepdims=keepdims)
     return maximum(where(equal(length, 0), inf, length), least)
 
 

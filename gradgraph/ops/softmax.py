@@ -8,10 +8,9 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
-from ..errors import ShapeError
 from ..op import Op
-from ..spec import Shape, Spec, accumulating, axes_of, floating
-from .operand import flag, shaped
+from ..spec import Shape, Spec, axes_of, floating
+from .operand import accumulated, flag, one_axis, shaped
 from .reduce import Reduce, Sum
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
@@ -39,17 +38,7 @@ class _Normalised(Op, abstract=True):
         raise NotImplementedError
 
     def reference(self, x: Any) -> Any:
-        x = np.asarray(x, dtype=object)
-        axes = self.axis if isinstance(self.axis, tuple) else (self.axis,)
-        last = tuple(range(-len(axes), 0))
-        moved = np.moveaxis(x, axes, last)
-        out = scalar.empty(moved.shape)
-        for at in np.ndindex(moved.shape[: x.ndim - len(axes)]):
-            places = list(np.ndindex(moved.shape[x.ndim - len(axes) :]))
-            line = self.line([moved[at + place] for place in places])
-            for place, v in zip(places, line, strict=True):
-                out[at + place] = v
-        return np.moveaxis(out, last, axes)
+        return scalar.along(self.axis, self.line, x)
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
@@ -139,7 +128,7 @@ def to_top(x: Any, axis: Any) -> tuple[Any, Any]:
     The greatest is then 0 also if it is +inf, and all are -inf if there is no other. Half precision
     becomes single: the exponentials are to be summed.
     """
-    x = np.asarray(x, accumulating(Spec.of(x)))
+    x = accumulated(x)
     top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     if np.isfinite(top).all():
         return np.asarray(x - top), top
@@ -157,10 +146,7 @@ def log_total(shifted: Any, axis: Any) -> Any:
 
 def _along(cls: type[_Normalised], x: Any, axis: Any) -> Any:
     x = shaped(cls.name, x)
-    axes = axes_of(cls.name, axis, x.ndim)
-    if axis is None or len(axes) != 1:
-        raise ShapeError(cls.name, f"axis is {axis!r}, not one axis", "Use axis=-1.")
-    return cls.of(axes[0])(x)
+    return cls.of(one_axis(cls.name, axis, x.ndim, "Use axis=-1."))(x)
 
 
 def softmax(x: Any, axis: int = -1) -> Any:

@@ -52,12 +52,7 @@ class Sort(Op):
         return x
 
     def reference(self, x: Any) -> Any:
-        x = np.moveaxis(np.asarray(x, dtype=object), self.axis, -1)
-        out = scalar.empty(x.shape)
-        for at in np.ndindex(x.shape[:-1]):
-            for i, j in enumerate(_order(x[at])):
-                out[(*at, i)] = x[(*at, j)]
-        return np.moveaxis(out, -1, self.axis)
+        return scalar.along(self.axis, lambda line: [line[i] for i in _order(line)], x)
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
@@ -88,12 +83,7 @@ class Argsort(Op):
         return Spec(x.shape, np.dtype(np.intp))
 
     def reference(self, x: Any) -> Any:
-        x = np.moveaxis(np.asarray(x, dtype=object), self.axis, -1)
-        out = scalar.empty(x.shape)
-        for at in np.ndindex(x.shape[:-1]):
-            for i, j in enumerate(_order(x[at], self.descending)):
-                out[(*at, i)] = j
-        return np.moveaxis(out, -1, self.axis)
+        return scalar.along(self.axis, lambda line: _order(line, self.descending), x)
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
@@ -120,12 +110,7 @@ class Rank(Op):
         return Spec(x.shape, np.dtype(np.intp))
 
     def reference(self, x: Any) -> Any:
-        x = np.moveaxis(np.asarray(x, dtype=object), self.axis, -1)
-        out = scalar.empty(x.shape)
-        for at in np.ndindex(x.shape[:-1]):
-            for i, j in enumerate(_order(x[at])):
-                out[(*at, j)] = i
-        return np.moveaxis(out, -1, self.axis)
+        return scalar.along(self.axis, lambda line: _order(_order(line)), x)
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
