@@ -7,7 +7,8 @@ from typing import Any, NoReturn, Self
 
 from . import ops
 from .node import Vertex
-from .ops.elementwise import ADD, DIVIDE, MULTIPLY, SUBTRACT, both, negate
+from .ops.arithmetic import ADD, DIVIDE, MULTIPLY, SUBTRACT
+from .ops.elementwise import both, negate
 from .protocol import ask
 from .record import apply2
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from gradgraph.testing.mutants import Fault
 
 ELEMENTWISE = "gradgraph.ops.elementwise:"
+ARITHMETIC = "gradgraph.ops.arithmetic:"
+CHOICE = "gradgraph.ops.choice:"
 ACTIVATION = "gradgraph.ops.activation:"
 EXPONENTIAL = "gradgraph.ops.exponential:"
 TRIGONOMETRY = "gradgraph.ops.trigonometry:"
@@ -35,7 +37,7 @@ STATISTICS = "gradgraph.ops.statistics:"
 MAGNITUDE = "gradgraph.ops.magnitude:"
 NORMALISATION = "gradgraph.ops.normalisation:"
 INDEX = "gradgraph.ops.index:"
-SELECT = "gradgraph.ops.select:"
+PUT = "gradgraph.ops.put:"
 SORT = "gradgraph.ops.sort:"
 SCATTER = "gradgraph.kernels.scatter:"
 SOFTMAX = "gradgraph.ops.softmax:"
@@ -64,67 +66,67 @@ TEST = "test:tests/"
 _ELEMENTWISE = (
     Fault(
         "add: the sign of y is that of a subtraction",
-        ELEMENTWISE + "Add.vjp_y",
+        ARITHMETIC + "Add.vjp_y",
         "return g",
         "return -g",
     ),
     Fault(
         "subtract: the sign of y is missing",
-        ELEMENTWISE + "Subtract.vjp_y",
+        ARITHMETIC + "Subtract.vjp_y",
         "return -g",
         "return g",
     ),
     Fault(
         "subtract: the cotangent is negated in place",
-        ELEMENTWISE + "Subtract.vjp_y",
+        ARITHMETIC + "Subtract.vjp_y",
         "return -g",
         "return np.negative(g, out=g) if isinstance(g, np.ndarray) else -g",
     ),
     Fault(
         "multiply: x gets x instead of y",
-        ELEMENTWISE + "Multiply.vjp_x",
+        ARITHMETIC + "Multiply.vjp_x",
         "g * y",
         "g * x",
     ),
     Fault(
         "multiply: only the second derivative is wrong, for x is read as an array",
-        ELEMENTWISE + "Multiply.vjp_y",
+        ARITHMETIC + "Multiply.vjp_y",
         "g * x",
         'g * getattr(x, "_data", x)',
     ),
     Fault(
         "divide: the factor 1/y is missing in the VJP of x",
-        ELEMENTWISE + "Divide.vjp_x",
+        ARITHMETIC + "Divide.vjp_x",
         "g / y",
         "g",
     ),
     Fault(
         "divide: the second factor 1/y is missing in the VJP of y",
-        ELEMENTWISE + "Divide.vjp_y",
+        ARITHMETIC + "Divide.vjp_y",
         "out / y",
         "out",
     ),
     Fault(
         "power: the exponent is not decremented",
-        ELEMENTWISE + "Power.vjp_x",
+        ARITHMETIC + "Power.vjp_x",
         "(y - 1.0)",
         "y",
     ),
     Fault(
         "power: the factor ln x is missing",
-        ELEMENTWISE + "Power.vjp_y",
+        ARITHMETIC + "Power.vjp_y",
         "g * (mask(out, negate(flat)) * np.log(base))",
         "g * mask(out, negate(flat))",
     ),
     Fault(
         "power: 0 to the 0 is NaN in the VJP of x",
-        ELEMENTWISE + "Power.vjp_x",
+        ARITHMETIC + "Power.vjp_x",
         "where(flat, 1.0, x)",
         "x",
     ),
     Fault(
         "negative: the sign is missing",
-        ELEMENTWISE + "Negative.vjp_x",
+        ARITHMETIC + "Negative.vjp_x",
         "return -g",
         "return g",
     ),
@@ -184,7 +186,7 @@ _ELEMENTWISE = (
     ),
     Fault(
         "absolute: nothing for negative elements",
-        ELEMENTWISE + "Absolute.vjp_x",
+        ARITHMETIC + "Absolute.vjp_x",
         "SIGNED(g, x)",
         "mask(g, greater(x, 0))",
     ),
@@ -202,25 +204,27 @@ _ELEMENTWISE = (
     ),
     Fault(
         "maximum: at a tie x gets the whole gradient and y its half",
-        ELEMENTWISE + "Maximum.vjp_x",
-        "0.5 * mask(g, equal(x, y))",
-        "mask(g, equal(x, y))",
+        CHOICE + "_Extreme.vjp_x",
+        "self._share(g, x, y)",
+        "self._share(g, x, y) + 0.5 * mask(g, equal(x, y))",
+        ("maximum",),
     ),
     Fault(
         "maximum: y gets what x should get",
-        ELEMENTWISE + "Maximum.vjp_y",
-        "greater(y, x)",
-        "greater(x, y)",
+        CHOICE + "_Extreme.vjp_y",
+        "self._share(g, y, x)",
+        "self._share(g, x, y)",
+        ("maximum",),
     ),
     Fault(
         "where: the side that is not taken gets the gradient too",
-        ELEMENTWISE + "Where.vjp_y",
+        CHOICE + "Where.vjp_y",
         "mask(g, negate(condition))",
         "g",
     ),
     Fault(
         "where: sides exchanged",
-        ELEMENTWISE + "Where.vjp_x",
+        CHOICE + "Where.vjp_x",
         "mask(g, condition)",
         "mask(g, negate(condition))",
     ),
@@ -272,9 +276,9 @@ _MATH = (
     ),
     Fault(
         "minimum: the rules of maximum",
-        ELEMENTWISE + "Minimum.vjp_x",
-        "greater(y, x)",
-        "greater(x, y)",
+        CHOICE + "Minimum._taken",
+        "greater(other, own)",
+        "greater(own, other)",
     ),
     Fault(
         "hypot: NaN at the origin",
@@ -700,14 +704,14 @@ _SHAPE = (
     ),
     Fault(
         "put: a value that was overwritten gets a gradient, too",
-        SELECT + "Put.vjp_values",
+        PUT + "Put.vjp_values",
         "mask(arriving, equal(gather(last, *indices), order))",
         "arriving",
         ("put",),
     ),
     Fault(
         "put: what was replaced gets a gradient",
-        SELECT + "Put.vjp_x",
+        PUT + "Put.vjp_x",
         "self(g, 0.0, *indices)",
         "g",
         ("put",),
@@ -1661,9 +1665,9 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "maximum: the whole gradient to y at a tie",
-        ELEMENTWISE + "Maximum.vjp_y",
-        "0.5 * mask(g, equal(x, y))",
-        "mask(g, equal(x, y))",
+        CHOICE + "_Extreme.vjp_y",
+        "self._share(g, y, x)",
+        "mask(g, negate(greater(x, y)))",
         ("maximum",),
         "tinygrad#738",
     ),
@@ -1693,7 +1697,7 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "NaN from the logarithm of a base of 0",
-        ELEMENTWISE + "Power.vjp_y",
+        ARITHMETIC + "Power.vjp_y",
         "where(flat, 1.0, x)",
         "x",
         ("power",),
@@ -1701,7 +1705,7 @@ HISTORICAL: tuple[Fault, ...] = (
     ),
     Fault(
         "a derivative at 0 by dividing the result by the argument",
-        ELEMENTWISE + "Power.vjp_x",
+        ARITHMETIC + "Power.vjp_x",
         "y * where(flat, 1.0, x) ** (y - 1.0)",
         "y * out / x",
         ("power",),

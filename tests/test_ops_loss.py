@@ -514,6 +514,8 @@ class TestNll:
     def test_errors(self):
         with pytest.raises(gg.DomainError, match=r"^nll_loss: label 9 at .* \(log_probs are 6×4"):
             gg.nll_loss(LOGITS, LABELS + 9)
+        with pytest.raises(gg.DomainError, match=r"^cross_entropy: .* \(logits are 6×4"):
+            gg.cross_entropy(LOGITS, LABELS + 9)
         with pytest.raises(gg.ShapeError, match=r"^nll_loss: log_probs are 6×4, so labels must be"):
             gg.nll_loss(LOGITS, LABELS[:2])
         with pytest.raises(gg.ShapeError, match=r"^nll_loss: the batch is empty"):

@@ -173,6 +173,13 @@ class TestArithmetic:
         dx = gg.grad(lambda x: gg.remainder(x, inf).sum())(np.array([2.0]))
         assert_array_equal(dx, [1.0])
 
+    def test_a_sign_of_another_dtype_leaves_the_precision_alone(self):
+        x = np.full(3, 0.1)
+        signed = gg.Op.registry["signed"]()
+        found = signed(x, np.array([1, -1, 0], np.float32))
+        assert found.dtype == float
+        assert_array_equal(found, [0.1, -0.1, 0.0])
+
     def test_reciprocals_of_integers(self):
         assert_array_equal(gg.reciprocal(np.array([2, 4])), [0.5, 0.25])
         assert_array_equal(np.reciprocal(gg.Tensor([2, 4])), [0.5, 0.25])

@@ -263,7 +263,7 @@ def test_more_mistakes_in_an_op_class(changes, words):
 
 def test_a_users_op_may_have_the_name_of_ours():
     op = define("Add")()
-    assert gg.Op.registry["add"].__module__ == "gradgraph.ops.elementwise"
+    assert gg.Op.registry["add"].__module__ == "gradgraph.ops.arithmetic"
     assert gg.Op.registry[f"{__name__}.add"] is type(op)
     w = gg.Tensor(np.ones((2, 2)), requires_grad=True)
     y = op(np.ones((2, 2)) @ w).sum()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import groupby, takewhile
 
 from gradgraph.op import Part
-from gradgraph.ops.elementwise import Add
+from gradgraph.ops.arithmetic import Add
 
 from .text import count
 from .view import Card, View, is_parameter

@@ -12,10 +12,11 @@ from ..graph import Graph, Step
 from ..mode import capture, enable_grad
 from ..node import Vertex
 from ..op import Part
+from ..ops.arithmetic import Add
 from ..ops.average import WindowMean
 from ..ops.conv import Conv as ConvOp
 from ..ops.conv import ConvInput
-from ..ops.elementwise import Add, Elementwise
+from ..ops.elementwise import Elementwise
 from ..ops.linalg import Matmul
 from ..ops.pad import Pad
 from ..ops.pool import MaxPool as MaxPoolOp

@@ -4,10 +4,12 @@ Each module says in `__all__` which of its functions are public.
 """
 
 from .activation import *
+from .arithmetic import *
 from .arrange import *
 from .attention import *
 from .average import *
 from .binary import *
+from .choice import *
 from .cholesky import *
 from .classify import *
 from .clip import *
@@ -31,6 +33,7 @@ from .magnitude import *
 from .normalisation import *
 from .pad import *
 from .pool import *
+from .put import *
 from .random import *
 from .reduce import *
 from .resize import *

@@ -11,8 +11,10 @@ from .. import scalar
 from ..draw import Draw
 from ..kink import Kink
 from ..spec import Spec, broadcast, promote
+from .arithmetic import divide, multiply
+from .choice import where
 from .clip import clip
-from .elementwise import Binary, Unary, divide, floats, greater, mask, multiply, negate, where
+from .elementwise import Binary, Unary, floats, greater, mask, negate
 from .operand import number, positive
 
 __all__ = [

@@ -10,8 +10,9 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..spec import Shape, Spec, axes_of, show
+from .arithmetic import subtract
+from .choice import where
 from .comparison import not_equal
-from .elementwise import subtract, where
 from .index import Scatter, getitem, parsed
 from .operand import integer, ints, one_axis, shaped
 from .reduce import Sum, sum

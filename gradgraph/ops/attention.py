@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import DTypeError, ShapeError
 from ..spec import Shape, show
-from .elementwise import both, equal, greater, negate, where
+from .choice import where
+from .elementwise import both, equal, greater, negate
 from .elementwise import mask as masked
 from .linalg import matmul, matrix_transpose
 from .operand import shaped

@@ -13,7 +13,8 @@ from ..errors import DomainError, ShapeError
 from ..kink import Kink
 from ..spec import Spec, broadcast, floating, show
 from .activation import relu, sigmoid
-from .elementwise import cast, greater, maximum, where
+from .choice import maximum, where
+from .elementwise import cast, greater
 from .loss import REDUCTIONS, PairLoss, paired, reduced
 from .operand import known, operand_spec, real, values
 

@@ -12,7 +12,8 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..spec import Spec
-from .elementwise import mask, where
+from .choice import where
+from .elementwise import mask
 from .factor import SIZES, Factor, inv, lapack_dtype
 from .linalg import matrix_transpose
 from .operand import accumulated, shaped

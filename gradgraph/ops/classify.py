@@ -11,7 +11,8 @@ from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, floating, show
-from .elementwise import both, cast, equal, mask, negate, where
+from .choice import where
+from .elementwise import both, cast, equal, mask, negate
 from .index import getitem
 from .loss import REDUCTIONS, Loss, check_batch, check_reduction, reduced
 from .operand import number, operand_spec, real, shaped

@@ -18,7 +18,7 @@ from ..errors import ShapeError
 from ..kernels import numpy_ as kernels
 from ..op import Op
 from ..spec import Spec, promote, show
-from .elementwise import add
+from .arithmetic import add
 from .geometry import Ints, Pairs, draw_geometry, out_positions, padding_pairs, per_axis
 from .operand import shaped
 from .shape import reshape

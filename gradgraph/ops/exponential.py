@@ -10,7 +10,9 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..kink import Kink
-from .elementwise import Binary, Unary, equal, reciprocal, where
+from .arithmetic import reciprocal
+from .choice import where
+from .elementwise import Binary, Unary, equal
 
 __all__ = [
     "exp",

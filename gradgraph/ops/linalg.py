@@ -14,9 +14,9 @@ from ..draw import Draw
 from ..errors import ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, promote, show
+from .arithmetic import multiply
 from .arrange import roll
 from .einsum import Einsum
-from .elementwise import multiply
 from .operand import one_axis, operand, shaped
 from .shape import moveaxis, reshape, swapaxes
 

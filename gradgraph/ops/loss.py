@@ -13,8 +13,10 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, floating, show
+from .arithmetic import absolute
+from .choice import where
 from .clip import clip
-from .elementwise import absolute, cast, equal, where
+from .elementwise import cast, equal
 from .exponential import log
 from .operand import number, operand_spec, real
 from .reduce import mean, sum

@@ -13,7 +13,9 @@ from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..kink import Kink
 from ..spec import Spec, axes_of, floating, show
-from .elementwise import absolute, cast, equal, mask, maximum, negate, where
+from .arithmetic import absolute
+from .choice import maximum, where
+from .elementwise import cast, equal, mask, negate
 from .operand import accumulated, check_eps, flag, shaped
 from .reduce import Reduce, Sum, max, min, sum
 

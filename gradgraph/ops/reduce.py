@@ -13,7 +13,8 @@ from ..errors import ShapeError
 from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
-from .elementwise import cast, equal, mask, maximum
+from .choice import maximum
+from .elementwise import cast, equal, mask
 from .operand import flag, shaped
 from .scan import products_of_others
 from .shape import broadcast_to, moveaxis, reshape

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..spec import Shape, broadcast, floating
-from .elementwise import cast, equal, maximum, where
+from .choice import maximum, where
+from .elementwise import cast, equal
 from .magnitude import norm
 from .operand import number, one_axis, operand_spec, real
 from .reduce import sum

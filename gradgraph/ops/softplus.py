@@ -8,8 +8,10 @@ import numpy as np
 
 from .. import scalar
 from .activation import sigmoid
+from .arithmetic import multiply
+from .choice import where
 from .comparison import isinf
-from .elementwise import Binary, both, equal, multiply, where
+from .elementwise import Binary, both, equal
 from .operand import positive
 
 __all__ = ["log_sigmoid", "logaddexp", "softplus"]

@@ -11,7 +11,8 @@ from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
 from ..spec import Shape, Spec, axes_of, floating, show
-from .elementwise import cast, equal, mask, negate, where
+from .choice import where
+from .elementwise import cast, equal, mask, negate
 from .operand import flag, shaped
 from .reduce import Reduce, Sum, mean
 

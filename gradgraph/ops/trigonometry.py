@@ -10,8 +10,9 @@ import numpy as np
 from .. import scalar
 from ..kink import Kink
 from ..spec import Spec, broadcast, inexact
+from .choice import where
 from .clip import clip
-from .elementwise import Binary, Unary, equal, where
+from .elementwise import Binary, Unary, equal
 
 __all__ = [
     "arccos",

@@ -214,7 +214,7 @@ def _rules(cls: type[Op]) -> Iterator[FunctionType]:
         for name in function.__code__.co_names:
             if name not in _NO_RULES and hasattr(cls, name) and not hasattr(Op, name):
                 found.append(getattr(cls, name))
-            elif name.startswith("_") and name in module:
+            elif name in module and name not in module.get("__all__", ()):
                 found.append(module[name])
 
 

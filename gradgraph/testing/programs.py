@@ -15,7 +15,8 @@ from .. import ops
 from ..draw import Draw
 from ..op import Op
 from ..ops.activation import Sigmoid
-from ..ops.elementwise import Add, Divide, Maximum, Multiply, Subtract
+from ..ops.arithmetic import Add, Divide, Multiply, Subtract
+from ..ops.choice import Maximum
 from ..ops.exponential import Exp
 from ..ops.index import Getitem
 from ..ops.linalg import Matmul

@@ -14,7 +14,7 @@ from gradgraph.errors import ShapeError
 from gradgraph.op import Op
 from gradgraph.ops.activation import Relu, Sigmoid
 from gradgraph.ops.average import WindowMean
-from gradgraph.ops.elementwise import Maximum
+from gradgraph.ops.choice import Maximum
 from gradgraph.ops.pool import MaxPool
 from gradgraph.ops.reduce import Max, Sum
 
@@ -80,7 +80,7 @@ class Local:
         Also what the definition raises on terms.
 
     >>> x, w = named("x", 2.0), named("w", -1.5)
-    >>> from gradgraph.ops.elementwise import ADD
+    >>> from gradgraph.ops.arithmetic import ADD
     >>> local = Local(ADD, [np.array([x], object), np.array([w], object)], ["z"])
     >>> print(local.forward(0, 0.5, 8), local.backward("w", 0, "L", [3.0], 3.0, 8), sep="; ")
     z = x + w = 2 + (−1.5) = 0.5; ∂L/∂w = ∂L/∂z = 3
