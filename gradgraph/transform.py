@@ -9,7 +9,7 @@ over counts as an operand: an array could not remember it, and an outer derivati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,10 +81,31 @@ def _give(value: Any, like: Vertex, as_tensor: bool, given: Sequence[Any] = ()) 
         value = np.zeros_like(like._data)
     if isinstance(value, Vertex):
         return value if as_tensor else value._data
-    value = np.array(value, dtype=like._data.dtype, copy=any(value is g for g in given) or None)
-    if value.base is not None or not value.flags.writeable:
+    value = np.asarray(value, dtype=like._data.dtype)
+    root = _root(value)
+    own = root.flags.owndata and value.flags.writeable and root.size == value.size
+    if not own or any(root is _root(g) for g in given):
         value = value.copy()
     return leaf(Tensor, value) if as_tensor else value
+
+
+def _give_all(
+    values: Iterable[Any], likes: Iterable[Vertex], as_tensor: bool, given: Iterable[Any]
+) -> list[Any]:
+    """Results that share no memory, neither with `given` nor with each other."""
+    held = [getattr(g, "_data", g) for g in given]
+    results = []
+    for value, like in zip(values, likes, strict=True):
+        results.append(_give(value, like, as_tensor, held))
+        held.append(getattr(value, "_data", value))
+    return results
+
+
+def _root(x: Any) -> Any:
+    """The array whose memory x is a view of; x itself if none."""
+    while isinstance(base := getattr(x, "base", None), np.ndarray):
+        x = base
+    return x
 
 
 def _pull_to(
@@ -105,12 +126,7 @@ def _pull_to(
     ]
     grads = pull(order, seeds, record, stop=aliases)
     as_tensor = as_tensor or record
-    given = list(cotangents)
-    results = []
-    for v in aliases:
-        results.append(_give(grads[v], v, as_tensor, given))
-        given.append(grads[v])  # two arguments may have got one and the same array
-    return results
+    return _give_all([grads[v] for v in aliases], aliases, as_tensor, cotangents)
 
 
 def _run(f: Function, args: Sequence[Any], aliases: Sequence[Vertex]) -> Any:
@@ -275,14 +291,7 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
             if isinstance(o, Vertex)
         ]
         tensors = as_tensor or _any_tensor(cotangents)
-        given = [np.asarray(getattr(c, "_data", c)) for c in cotangents]
         grads = _pull_to([o for o, _ in pairs], [c for _, c in pairs], aliases, tensors)
-        grads = [
-            g.copy()
-            if isinstance(g, np.ndarray) and any(np.may_share_memory(g, c) for c in given)
-            else g
-            for g in grads
-        ]
         return grads[0] if len(grads) == 1 else tuple(grads)
 
     shown = tuple(_outer(o, aliases, as_tensor) for o in outs)
@@ -336,10 +345,8 @@ def jvp(f: Function, xs: Any, ts: Any) -> tuple[Any, Any]:
     if not record:
         seeds = [(v, getattr(t, "_data", t)) for v, t in seeds]
     tangents = push(downstream(everything, aliases), seeds, record)
-    results = []
-    for o in outs:
-        like = o if isinstance(o, Vertex) else leaf(Tensor, np.array(o))
-        results.append(_give(tangents.get(like), like, as_tensor, ts))
+    likes = [o if isinstance(o, Vertex) else leaf(Tensor, np.array(o)) for o in outs]
+    results = _give_all(map(tangents.get, likes), likes, as_tensor, [t for _, t in seeds])
     values = tuple(_outer(o, aliases, as_tensor) for o in outs)
     if several:
         return values, tuple(results)

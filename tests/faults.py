@@ -362,10 +362,10 @@ _EINSUM = (
         "_among(own, result)",
     ),
     Fault(
-        "einsum: a diagonal's cotangent goes to the whole matrix",
+        "einsum: a diagonal's cotangent goes to the first column",
         EINSUM + "_spread",
-        "if first != place:",
-        "if False:",
+        "sum(n ** np.arange(times[v]))",
+        "n ** (times[v] - 1)",
         ("einsum",),
     ),
     Fault(

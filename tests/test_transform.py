@@ -161,6 +161,9 @@ class TestTypes:
         out, pull = gg.vjp(lambda x, y: x + y, x, y)
         results += [out, *pull(c)]
         results += [*gg.grad(lambda x, y: (x + y).sum(), (0, 1))(x, y)]
+        results += gg.jvp(lambda x: (x, x.reshape(2, 1)), x, c)[1]
+        results += gg.vjp(lambda x, y: x.reshape(2, 1) + y.reshape(2, 1), x, y)[1](c[:, None])
+        results += [r._data for r in gg.jvp(lambda x: (x, x), x, gg.Tensor(c))[1]]
         for i, r in enumerate(results):
             assert r.flags.writeable, i
             for other in given + results[:i]:

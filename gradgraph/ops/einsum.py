@@ -18,9 +18,10 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..op import Op
 from ..spec import Shape, Spec, promote, show
-from .elementwise import cast, mask
+from .elementwise import cast
+from .index import Scatter, parsed
 from .operand import operand
-from .shape import broadcast_to, reshape
+from .shape import broadcast_to, reshape, transpose
 
 __all__ = ["einsum"]
 
@@ -177,15 +178,18 @@ def _spread(c: Any, own: str, kept: str, lead: Shape, shape: Shape) -> Any:
     It is the same along axes that the operand alone has, and zero off the diagonal of a label that
     the operand repeats.
     """
-    axes = enumerate(zip(own, shape, strict=True))
-    ones = (n if v in kept and own.index(v) == place else 1 for place, (v, n) in axes)
-    c = reshape(c, (*lead, *ones))
-    for place, label in enumerate(own):
-        first = own.index(label)
-        if first != place:
-            square = [n if axis in (first, place) else 1 for axis, n in enumerate(shape)]
-            c = mask(c, np.eye(shape[place], dtype=bool).reshape(square))
-    return broadcast_to(c, lead + shape)
+    times = Counter(own)
+    length = dict(zip(own, shape, strict=True))
+    c = reshape(c, (*lead, *(n if v in kept else 1 for v, n in length.items())))
+    if len(times) == len(own):
+        return broadcast_to(c, lead + shape)
+    # With its axes side by side and flat, the diagonal of a label is a slice with a step.
+    steps = [slice(None, None, sum(n ** np.arange(times[v]))) for v, n in length.items()]
+    flat = (n ** times[v] for v, n in length.items())
+    c = Scatter.of(parsed("einsum", (..., *steps))[0], (*lead, *flat))(c)
+    c = reshape(c, (*lead, *(length[v] for v in times.elements())))
+    beside = sorted(range(len(own)), key=lambda place: own.index(own[place]))
+    return transpose(c, (*range(len(lead)), *(np.argsort(beside) + len(lead))))
 
 
 def einsum(subscripts: Any, *operands: Any, optimize: Any = True) -> Any:

@@ -276,7 +276,8 @@ def _variants(node: ast.AST) -> Iterator[ast.expr]:
             yield operand
         case ast.Call(func=func, args=[first, second, *rest], keywords=keywords):
             starred = any(isinstance(a, ast.Starred) for a in (first, second))
-            if not starred and ast.unparse(func).rpartition(".")[2] not in _SYMMETRIC:
+            same = ast.unparse(first) == ast.unparse(second)
+            if not (starred or same or ast.unparse(func).rpartition(".")[2] in _SYMMETRIC):
                 yield ast.Call(func, [second, first, *rest], keywords)
         case ast.Constant(value=bool() as flag):
             yield ast.Constant(not flag)
