@@ -152,9 +152,8 @@ def _pull_one(
             for c, part in zip(g, v._data, strict=True)
         )
     into = getattr(op, "vjp_x_into", None)
-    if into is not None and not record and not rows:
-        if inputs[0] in grads:
-            into(_buffer(grads, owned, inputs[0]), g, *(x._data for x in inputs[1:]))
+    if into is not None and not record and not rows and grads.get(inputs[0]) is not None:
+        into(_buffer(grads, owned, inputs[0]), g, *(x._data for x in inputs[1:]))
         return
 
     def contribute(g: Any, out: Any, args: Any, saved: Any, wanted: Any) -> None:
@@ -241,8 +240,7 @@ def _whole(v: Vertex) -> Any:
 def _buffer(grads: dict[Vertex, Any], owned: set[Vertex], x: Vertex) -> Any:
     """The sum of x's cotangents so far as an array that may be written to."""
     if x not in owned:
-        prior = grads[x]
-        grads[x] = np.zeros_like(x._data) if prior is None else np.array(prior)
+        grads[x] = np.array(grads[x])
         owned.add(x)
     return grads[x]
 

@@ -1307,8 +1307,8 @@ _SWEEP = (
     Fault(
         "pull: a slice is added into an array that somebody else holds",
         SWEEP + "_buffer",
-        "np.array(prior)",
-        "prior",
+        "np.array(grads[x])",
+        "grads[x]",
         ("getitem", "programs"),
     ),
     Fault(
