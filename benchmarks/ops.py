@@ -6,8 +6,9 @@ Both are timed in turn in one process on one thread; the numbers are medians of 
 milliseconds, so that what else runs on the machine counts little. The bars: forward
 (recorded) at most 1.3 × numpy; backward (one pull, the cotangent is there) at most 3 × forward, or
 1.3 × the numpy expression of the gradient where there is one. A view, which costs numpy almost
-nothing, may take 100 µs to record, with caches that are cold. The entries are in `op_entries/`; one
-whose function does not exist is left out.
+nothing, may take 100 µs to record, with caches that are cold. Floats are tensors made beforehand,
+as of a data set; an array in their place would be copied when it is recorded. The entries are in
+`op_entries/`; one whose function does not exist is left out.
 """
 
 from __future__ import annotations
@@ -74,10 +75,12 @@ class Result:
 def measured(entry: Entry, rounds: int) -> Result:
     """Time an entry, after both sides were seen to compute the same."""
     args = entry.make(np.random.default_rng(0))
-    places = [i for i, a in enumerate(args) if _is_float(a)][: entry.by]
+    floats = [i for i, a in enumerate(args) if _is_float(a)]
+    places = floats[: entry.by]
+    tensors = [gg.Tensor(a) if i in floats else a for i, a in enumerate(args)]
 
     def function(*xs: Any) -> Any:
-        given = list(args)
+        given = list(tensors)
         for i, x in zip(places, xs, strict=True):
             given[i] = x
         return entry.ours(*given)

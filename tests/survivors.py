@@ -51,6 +51,15 @@ EQUIVALENT = {
     " diagonal is equal, so the symmetric part is always computed, also where it is the same",
     "_low:3: 1 → 2": "the matrix is square",
     "Solve.forward:3: lapack_dtype(a, b) → lapack_dtype(b, a)": SYMMETRIC,
+    "HardSwish.forward:5: 3 → 4": "the gate is 0 there",
+    "HingeLoss.forward:2: floating(Spec.of(scores), Spec.of(actual))"
+    " → floating(Spec.of(actual), Spec.of(scores))": SYMMETRIC,
+    "HingeLoss.forward:3: np.multiply(scores, actual, dtype=dtype)"
+    " → np.multiply(actual, scores, dtype=dtype)": SYMMETRIC,
+    "BinaryCrossEntropy.forward:7: 0.0 → 1.0": "it is no NaN either",
+    "KlDiv.forward:2: floating(Spec.of(log_guess), Spec.of(actual))"
+    " → floating(Spec.of(actual), Spec.of(log_guess))": SYMMETRIC,
+    "KlDiv._slope:4: 1.0 → 2.0": "its logarithm is not chosen",
     "Hypot.vjp_x:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
     "Hypot.vjp_y:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
     "Logaddexp.forward:3: np.logaddexp(x, y) → np.logaddexp(y, x)": SYMMETRIC,
@@ -110,6 +119,7 @@ _ERRORS = "test:tests/test_errors.py::test_golden"
 _SHAPES = "test:tests/test_ops_shape.py::"
 _LABELS = "test:tests/test_ops_loss.py::TestCrossEntropy::test_labels_beyond_the_classes"
 _BINARY = "test:tests/test_ops_loss.py::TestBinary"
+_DIVERGENCE = "test:tests/test_ops_loss.py::TestKlDivergence"
 _RULES = "test:tests/test_checkpoint.py::test_the_rules_of_one_operand"
 _REDUCE = "test:tests/test_ops_reduce.py::"
 _CUSTOM = "test:tests/test_transform.py::TestCustom"
@@ -124,6 +134,9 @@ NOTICED_BY = {
     "argument": "test:tests/test_ops_loss.py::TestNll::test_errors",
     "lapack_dtype": "test:tests/test_ops_linalg.py::TestSystems::test_dtypes",
     "BinaryCrossEntropy.forward": _BINARY,
+    "BinaryCrossEntropy._check": _BINARY,
+    "KlDiv.forward": _DIVERGENCE,
+    "KlDiv._slope": _DIVERGENCE,
     "_log": _BINARY,
     "_slope": _BINARY,
     "Checkpoint.pulls": "test:tests/test_checkpoint.py::test_jacobians_go_through_in_one_sweep",

@@ -12,9 +12,9 @@ from ..draw import Draw
 from ..errors import DomainError, ShapeError
 from ..kink import Kink
 from ..spec import Spec, broadcast, floating, show
-from .activation import relu, sigmoid
+from .activation import sigmoid
 from .choice import maximum, where
-from .elementwise import cast, greater
+from .elementwise import cast, greater, mask
 from .loss import REDUCTIONS, PairLoss, paired, reduced
 from .operand import known, operand_spec, real, values
 
@@ -41,17 +41,24 @@ class BinaryCrossEntropy(PairLoss):
     def forward(self, probability: Any, actual: Any) -> Any:
         dtype = floating(Spec.of(probability), Spec.of(actual))
         p, y = np.asarray(probability, dtype), np.asarray(actual, dtype)
-        if p.size and (p.min() < 0 or p.max() > 1):
-            at = tuple(int(i) for i in np.argwhere((p < 0) | (p > 1))[0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            losses = _cost(p, y)
+            losses += _cost(1 - p, 1 - y)
+        if np.isnan(losses.min(initial=0.0)):
+            self._check(p)
+        return self._reduce(losses)
+
+    def _check(self, p: Any) -> None:
+        """Raise if a probability is outside 0 to 1: its logarithm is NaN."""
+        wrong = np.argwhere((p < 0) | (p > 1))
+        if len(wrong):
+            at = tuple(int(i) for i in wrong[0])
             raise DomainError(
                 self.name,
                 f"probability {p[at]:g} at position {at[0] if len(at) == 1 else at} is outside 0"
                 " to 1",
                 "Apply sigmoid, or use binary_cross_entropy_with_logits.",
             )
-        with np.errstate(divide="ignore"):
-            yes, no = (np.maximum(np.log(v), LEAST_LOG) for v in (p, 1 - p))
-        return self._reduce(-(y * yes + (1 - y) * no))
 
     def vjp_probability(self, g: Any, out: Any, probability: Any, actual: Any) -> Any:
         slope = _slope(probability, actual)
@@ -78,6 +85,14 @@ class BinaryCrossEntropy(PairLoss):
 
     def flops(self, out: Spec, guess: Spec, actual: Spec) -> int:  # type: ignore[override]
         return 7 * guess.size
+
+
+def _cost(p: Any, weight: Any) -> Any:
+    """-weight · ln p, an array of its own."""
+    log = np.asarray(np.log(p))
+    np.maximum(log, LEAST_LOG, out=log)
+    log *= weight
+    return np.negative(log, out=log)
 
 
 def _log(p: Any) -> Any:
@@ -126,6 +141,56 @@ class BinaryCrossEntropyWithLogits(PairLoss):
 
     def flops(self, out: Spec, guess: Spec, actual: Spec) -> int:  # type: ignore[override]
         return 7 * guess.size
+
+
+class HingeLoss(PairLoss):
+    """max(0, 1 - y s) for each score s and its truth y."""
+
+    kinks = (
+        Kink(
+            "y · s = 1",
+            "slope 0",
+            ([1.0, 0.0, -1.0], [1.0, 1.0, -1.0]),
+            ([0.0, -1.0, 0.0], [0.0, 0.0, 0.0]),
+            ("sum",),
+        ),
+    )
+
+    def forward(self, scores: Any, actual: Any) -> Any:
+        dtype = floating(Spec.of(scores), Spec.of(actual))
+        margin = np.asarray(np.multiply(scores, actual, dtype=dtype))
+        np.subtract(1, margin, out=margin)
+        return self._reduce(np.maximum(margin, 0, out=margin))
+
+    def vjp_scores(self, g: Any, out: Any, scores: Any, actual: Any) -> Any:
+        return self._each(g, actual.size) * _short(scores * actual, actual)
+
+    def vjp_actual(self, g: Any, out: Any, scores: Any, actual: Any) -> Any:
+        return self._each(g, actual.size) * _short(scores * actual, scores)
+
+    def jvp_scores(self, t: Any, out: Any, scores: Any, actual: Any) -> Any:
+        return self._reduce(t * _short(scores * actual, actual))
+
+    def jvp_actual(self, t: Any, out: Any, scores: Any, actual: Any) -> Any:
+        return self._reduce(t * _short(scores * actual, scores))
+
+    def one(self, guess: Any, actual: Any) -> Any:
+        lack = 1.0 - actual * guess
+        return lack if scalar.value(lack) > 0 else lack * 0.0
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        actual = draw.rng.choice([-1.0, 1.0], draw.shape(sizes=(2, 3, 1, 5)))
+        scores = actual * (1 - draw.kinky(actual.shape))
+        return cls(draw.choice(REDUCTIONS)), (scores, np.asarray(actual))
+
+    def flops(self, out: Spec, guess: Spec, actual: Spec) -> int:  # type: ignore[override]
+        return 4 * guess.size
+
+
+def _short(margin: Any, factor: Any) -> Any:
+    """-factor where the margin is short of 1, 0 elsewhere."""
+    return mask(-factor, greater(1, margin))
 
 
 def _scale(op: str, name: str, factor: Any, like: Spec) -> Any:
@@ -233,4 +298,4 @@ def hinge_loss(scores: Any, actual: Any, *, reduction: str = "mean") -> Any:
             f"actual holds {truths[wrong][0]:g} (it is {show(truths.shape)}), neither -1 nor 1",
             "Turn 0 and 1 into -1 and 1: 2 * actual - 1.",
         )
-    return reduced(relu(1 - actual * scores), reduction)
+    return HingeLoss.of(reduction)(scores, actual)

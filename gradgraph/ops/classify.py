@@ -17,6 +17,7 @@ from .index import getitem
 from .loss import REDUCTIONS, Loss, check_batch, check_reduction, reduced
 from .operand import number, operand_spec, real, shaped
 from .reduce import sum
+from .select import OneHot
 from .softmax import log_softmax, log_total, softmax, to_top
 
 __all__ = ["cross_entropy", "nll_loss"]
@@ -78,7 +79,7 @@ class Chosen(Op):
         return np.take_along_axis(log_probs, labels[..., None], axis=-1)[..., 0]
 
     def vjp_log_probs(self, g: Any, out: Any, log_probs: Any, labels: Any) -> Any:
-        return mask(g[..., None], _one_hot(labels, log_probs.shape[-1]))
+        return mask(g[..., None], _one_hot(labels, log_probs.shape[-1], np.dtype(bool)))
 
     def spec(self, log_probs: Spec, labels: Spec) -> Spec:
         check_classes(self.loss, log_probs, labels)
@@ -112,12 +113,12 @@ def _draw_items(draw: Draw) -> tuple[Any, Any]:
 
 def _surplus(logits: Any, labels: Any) -> Any:
     """softmax(logits) minus one-hot labels: the slope of each item's loss."""
-    return softmax(logits) - cast(_one_hot(labels, logits.shape[-1]), logits.dtype)
+    return softmax(logits) - _one_hot(labels, logits.shape[-1], logits.dtype)
 
 
-def _one_hot(labels: Any, classes: int) -> Any:
-    """Whether a class is that of the item."""
-    return equal(labels[..., None], np.arange(classes))
+def _one_hot(labels: Any, classes: int, dtype: Any) -> Any:
+    """1 at the class of each item, 0 at the others."""
+    return OneHot.of(classes, dtype.name)(labels)
 
 
 def _check_labels(op: str, labels: Any, shape: Shape) -> None:

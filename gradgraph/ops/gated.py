@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import scalar
+from ..draw import Draw
 from ..errors import DTypeError, ShapeError
+from ..kink import Kink
 from ..spec import show
-from .activation import hard_sigmoid, sigmoid
+from .activation import sigmoid
 from .clip import clip
-from .elementwise import Unary, floats
+from .elementwise import Unary, both, floats, greater, mask
 from .erf import erfc
 from .operand import one_axis, shaped
 from .softplus import softplus
@@ -33,7 +35,7 @@ class Gated(Unary, abstract=True):
     def forward(self, x: Any) -> Any:
         x = floats(x)
         gate = self.gate(x)
-        gate *= np.clip(x, -self.reach, np.inf)
+        gate *= np.maximum(x, -self.reach)
         return gate
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
@@ -112,7 +114,38 @@ class Mish(Gated):
         return x * scalar.tanh(scalar.log(1.0 + scalar.exp(x)))
 
 
-SILU, GELU, GELU_TANH, MISH = Silu(), Gelu(), GeluTanh(), Mish()
+class HardSwish(Unary):
+    """x times 0 below -3, 1 above 3, and x / 6 + ½ between; slope 0 at -3 and 1 at 3."""
+
+    style = "activation"
+    kinks = (
+        Kink("x = -3", "slope 0", ([-3.0, -6.0],), ([0.0, 0.0],)),
+        Kink("x = 3", "slope 1", ([3.0, 6.0],), ([1.0, 1.0],)),
+    )
+
+    def forward(self, x: Any) -> Any:
+        x = floats(x)
+        gate = np.asarray(x * (1 / 6) + 0.5)
+        gate.clip(0.0, 1.0, out=gate)
+        gate *= np.maximum(x, -3)  # and not x: -∞ · 0 would be NaN
+        return gate
+
+    def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
+        between = both(greater(x, -3), greater(3, x))
+        sixth = x * (1 / 6)
+        return g * (clip(sixth + 0.5, low=0.0, high=1.0) + mask(sixth, between))
+
+    def scalar(self, x: Any) -> Any:
+        if -3 < scalar.value(x) < 3:
+            return x * (x / 6.0 + 0.5)
+        return x if scalar.value(x) > 0 else x * 0.0
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        return cls(), (draw.kinky(draw.shape()) + draw.choice([-3.0, 0.0, 3.0]),)
+
+
+SILU, GELU, GELU_TANH, MISH, HARD_SWISH = Silu(), Gelu(), GeluTanh(), Mish(), HardSwish()
 
 
 def silu(x: Any) -> Any:
@@ -166,7 +199,7 @@ def hard_swish(x: Any) -> Any:
     >>> hard_swish(np.array([-4.0, 1.5, 4.0]))
     array([-0.   ,  1.125,  4.   ])
     """
-    return clip(x, -3, None) * hard_sigmoid(x)  # below -3 the gate is closed, also for -∞
+    return HARD_SWISH(x)
 
 
 def glu(x: Any, axis: int = -1) -> Any:

@@ -11,13 +11,13 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, ShapeError
+from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, floating, show
 from .arithmetic import absolute
 from .choice import where
 from .clip import clip
-from .elementwise import cast, equal
-from .exponential import log
+from .elementwise import cast, equal, mask, negate
 from .operand import number, operand_spec, real
 from .reduce import mean, sum
 
@@ -106,6 +106,59 @@ class SquaredError(PairLoss):
 
     def flops(self, out: Spec, guess: Spec, actual: Spec) -> int:  # type: ignore[override]
         return 3 * guess.size
+
+
+class KlDiv(PairLoss):
+    """actual · (ln actual - log_guess) for each element; 0 where the truth is 0."""
+
+    kinks = (
+        Kink(
+            "actual = 0",
+            "slope 0 (the limit is -∞)",
+            ([-1.0, -1.0], [0.0, 1.0]),
+            ([0.0, -1.0], [0.0, 2.0]),
+            ("sum",),
+        ),
+    )
+
+    def forward(self, log_guess: Any, actual: Any) -> Any:
+        dtype = floating(Spec.of(log_guess), Spec.of(actual))
+        truth = np.asarray(actual, dtype)
+        with np.errstate(divide="ignore", invalid="ignore"):  # 0 · ∞, or a truth below 0
+            terms = np.asarray(np.log(truth))
+            terms -= log_guess
+            terms *= truth
+        terms[truth == 0] = 0
+        return self._reduce(terms)
+
+    def vjp_log_guess(self, g: Any, out: Any, log_guess: Any, actual: Any) -> Any:
+        return self._each(g, actual.size) * -actual
+
+    def vjp_actual(self, g: Any, out: Any, log_guess: Any, actual: Any) -> Any:
+        return self._each(g, actual.size) * self._slope(log_guess, actual)
+
+    def jvp_log_guess(self, t: Any, out: Any, log_guess: Any, actual: Any) -> Any:
+        return self._reduce(t * -actual)
+
+    def jvp_actual(self, t: Any, out: Any, log_guess: Any, actual: Any) -> Any:
+        return self._reduce(t * self._slope(log_guess, actual))
+
+    def _slope(self, log_guess: Any, actual: Any) -> Any:
+        """That by the truth."""
+        zero = equal(actual, 0)
+        return mask(np.log(where(zero, 1.0, actual)) + 1 - log_guess, negate(zero))
+
+    def one(self, guess: Any, actual: Any) -> Any:
+        return actual * (scalar.log(actual) - guess) if scalar.value(actual) else actual * 0.0
+
+    @classmethod
+    def sample(cls, draw: Draw) -> Any:
+        shape = draw.shape(sizes=(2, 3, 1, 5))
+        truth = np.asarray(draw.rng.uniform(0.2, 1.0, shape))
+        return cls(draw.choice(REDUCTIONS)), (draw.normal(shape), truth)
+
+    def flops(self, out: Spec, guess: Spec, actual: Spec) -> int:  # type: ignore[override]
+        return 4 * guess.size
 
 
 def reduced(losses: Any, reduction: str) -> Any:
@@ -284,7 +337,4 @@ def kl_div(log_guess: Any, actual: Any, *, reduction: str = "mean") -> Any:
     np.float64(0.6931)
     """
     log_guess, actual = paired("kl_div", log_guess, actual, reduction, ("log_guess", "actual"))
-    zero = equal(actual, 0)
-    truth = where(zero, 1.0, actual)
-    terms = truth * (log(truth) - where(zero, 0.0, log_guess))  # no 0 · ∞ on either way
-    return reduced(terms, reduction)
+    return KlDiv.of(reduction)(log_guess, actual)
