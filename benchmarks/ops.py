@@ -43,7 +43,6 @@ class Result:
     numpy: float
     backward: float
     gradient: float | None  # of the numpy expression
-    forward_bar: float
 
     @property
     def forward_ratio(self) -> float:
@@ -51,7 +50,7 @@ class Result:
 
     @property
     def forward_ok(self) -> bool:
-        allowed = OVERHEAD if self.numpy < VIEW else self.forward_bar * self.numpy
+        allowed = OVERHEAD if self.numpy < VIEW else FORWARD * self.numpy
         return self.forward <= allowed
 
     @property
@@ -102,9 +101,7 @@ def measured(entry: Entry, rounds: int) -> Result:
     if len(runs) > 3:
         _same(f"gradient of {entry.name}", _several(runs[2]()), _several(runs[3]()))
     seconds = [statistics.median(times) for times in _timed(runs, rounds)]
-    return Result(
-        entry.name, *seconds[:3], seconds[3] if len(runs) > 3 else None, entry.bar or FORWARD
-    )
+    return Result(entry.name, *seconds[:3], seconds[3] if len(runs) > 3 else None)
 
 
 def keep_memory() -> None:

@@ -181,9 +181,9 @@ class Op:
 
     def label(self) -> str:
         """The parameters as a picture shows them; empty if there is nothing to say."""
-        return ", ".join(
-            f"{k} {v}" for k, v in zip(self.fields, self._values, strict=True) if v is not None
-        )
+        values = zip(self.fields, self._values, strict=True)
+        said = [(k, v) for k, v in values if v is not None and v is not False]
+        return ", ".join(k if v is True else f"{k} {v}" for k, v in said)
 
     def flops(self, out: Spec, *args: Spec) -> int:
         """Floating point operations of one call (a multiply-add is two)."""

@@ -216,6 +216,9 @@ class TestInstances:
         assert cls(factor=3.0).shift == 0.0
         assert repr(op) == "ScaleShift(factor=2.0, shift=1.0)"
         assert op.label() == "factor 2.0, shift 1.0"
+        reductions = gg.Op.registry["sum"]
+        assert reductions((-2, -1), True).label() == "axis (-2, -1), keepdims"
+        assert reductions(None, False).label() == ""
         assert gg.grad(op)(1.0) == 2.0
 
     def test_wrong_fields(self):

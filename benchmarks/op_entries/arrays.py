@@ -15,6 +15,12 @@ def kept(g: Any) -> Any:
     return g[:, None]
 
 
+def shared(g: Any, y: Any, x: Any) -> Any:
+    """The cotangent of an extremum: equal ones share it."""
+    there = x == kept(y)
+    return np.where(there, kept(g / there.sum(-1)), 0)
+
+
 def backwards_sum(g: Any) -> Any:
     return np.cumsum(g[:, ::-1], -1)[:, ::-1]
 
@@ -55,7 +61,7 @@ entry(
     "max",
     normal(*ONE),
     lambda x: x.max(-1),
-    lambda g, y, x: np.where(x == kept(y), kept(g), 0),
+    shared,
     along("max"),
 )
 entry(
@@ -279,7 +285,7 @@ entry(
     "min",
     normal(*ONE),
     lambda x: x.min(-1),
-    lambda g, y, x: np.where(x == kept(y), kept(g), 0),
+    shared,
     along("min"),
 )
 entry(

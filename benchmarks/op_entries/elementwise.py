@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import erf
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 import gradgraph as gg
 
 from .entry import ONE, TWO, entry, normal, positive, sigmoid
+
+each_erf = np.vectorize(erf, otypes=[float])  # numpy has none of its own
 
 entry("add", normal(*TWO), np.add, lambda g, y, a, b: (g.copy(), g.copy()))
 entry("multiply", normal(*TWO), np.multiply, lambda g, y, a, b: (g * b, g * a))
@@ -25,10 +28,8 @@ entry("tanh", normal(*ONE), np.tanh, lambda g, y, x: g * (1 - y * y))
 entry(
     "erf",
     normal(*ONE),
-    np.exp,
+    each_erf,
     lambda g, y, x: g * (2 / np.sqrt(np.pi) * np.exp(-x * x)),
-    bar=10,
-    same=False,
 )
 entry("abs", normal(*ONE), np.abs, lambda g, y, x: g * np.sign(x))
 entry(
@@ -89,7 +90,14 @@ entry(
     lambda x: np.where(x > 0, x, 0.01 * x),
     lambda g, y, x: np.where(x > 0, g, 0.01 * g),
 )
-entry("gelu", normal(*ONE), np.exp, bar=12, same=False)
+entry(
+    "gelu",
+    normal(*ONE),
+    lambda x: x * 0.5 * (1 + each_erf(x * np.sqrt(0.5))),
+    lambda g, y, x: (
+        g * (0.5 * (1 + each_erf(x * np.sqrt(0.5))) + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
+    ),
+)
 entry(
     "gelu tanh",
     normal(*ONE),

@@ -23,7 +23,6 @@ class Entry:
         ours, numpy: functions of the arguments.
         gradient: numpy expression of the cotangents, from (cotangent, result, *arguments).
         by: how many of the float arguments are differentiated by; None for all.
-        bar: how many times as long as numpy forward may take, if not as usual.
         same: whether both give the same numbers.
     """
 
@@ -33,7 +32,6 @@ class Entry:
     numpy: Callable[..., Any]
     gradient: Callable[..., Any] | None = None
     by: int | None = None
-    bar: float | None = None
     same: bool = True
 
     @property

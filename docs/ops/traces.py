@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from samples import CALLS
 
 import gradgraph as gg
 
@@ -38,8 +37,6 @@ def recorded(function: Callable[..., Any]) -> gg.Graph | None:
 
 
 def _sources(function: Callable[..., Any]) -> list[str]:
-    if function.__name__ in CALLS:
-        return [CALLS[function.__name__]]
     return [e.source for e in doctest.DocTestParser().get_examples(inspect.getdoc(function) or "")]
 
 
