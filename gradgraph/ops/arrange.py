@@ -188,13 +188,18 @@ def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
     if axis is None:
         x, axis = ravel(x), -1
     axis = one_axis("repeat", axis, x.ndim)
-    times = ints("repeat", "repeats", repeats.tolist() if hasattr(repeats, "tolist") else repeats)
-    if min(times, default=0) < 0:
+    if isinstance(repeats, np.ndarray) and repeats.dtype.kind in "iu" and repeats.ndim == 1:
+        times = repeats.astype(int, copy=False)
+    else:
+        given = repeats.tolist() if hasattr(repeats, "tolist") else repeats
+        times = np.array(ints("repeat", "repeats", given), int)
+    least = times.min(initial=0)
+    if least < 0:
         raise DomainError(
-            "repeat", f"repeats is {repeats}: {min(times)} is negative", "Repeat 0 times or more."
+            "repeat", f"repeats is {repeats}: {least} is negative", "Repeat 0 times or more."
         )
     if len(times) == 1:
-        return Repeat.of(times[0], axis)(x)
+        return Repeat.of(int(times[0]), axis)(x)
     if len(times) != x.shape[axis]:
         raise ShapeError(
             "repeat",
