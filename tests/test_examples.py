@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import gradgraph as gg
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -193,3 +195,11 @@ def test_nothing_installs_the_package_of_another_owner():
     for path in [ROOT / "README.md", *ROOT.glob("gradgraph/**/*.py"), *ROOT.glob("viz/*.py")]:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r'pip install "?gradgraph(?!-engine)', text), path
+
+
+def test_the_readme_names_functions_that_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition("The functions, named")[2].partition("A new op is one class")[0]
+    names = set(re.findall(r"`([a-z]\w+)`", table)) - {"rng"}
+    assert len(names) > 100
+    assert [name for name in names if not callable(getattr(gg, name, None))] == []
