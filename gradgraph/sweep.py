@@ -308,8 +308,10 @@ def _push_one(v: Vertex, arriving: list[Any], record: bool) -> Any:
             return _total(_sound(v, terms), v._data)
     args = tuple(x._data for x in v.inputs)
     guarded = op.guarded([tuple(arriving), v._data, args, tuple(v.saved)])
-    terms = [getattr(t, "_data", t) for t in op.pushes(*guarded)]
-    return _total(_sound(v, terms), v._data)
+    terms = _sound(v, [getattr(t, "_data", t) for t in op.pushes(*guarded)])
+    if not op.trusted:  # its rule may keep what it returned
+        terms = [None if t is None else np.array(t) for t in terms]
+    return _total(terms, v._data)
 
 
 def _sound(v: Vertex, terms: list[Any]) -> list[Any]:

@@ -75,8 +75,8 @@ def _recorded(order: Sequence[Vertex], aliases: Sequence[Vertex], extra: Sequenc
     )
 
 
-def _give(value: Any, like: Vertex, as_tensor: bool, given: Sequence[Any] = ()) -> Any:
-    """A sweep's result for the caller: zero if nothing arrived, sharing no memory with `given`."""
+def _give(value: Any, like: Vertex, as_tensor: bool, roots: Sequence[Any] = ()) -> Any:
+    """A sweep's result for the caller: zero if nothing arrived, sharing no memory with `roots`."""
     if value is None:
         value = np.zeros_like(like._data)
     if isinstance(value, Vertex):
@@ -84,7 +84,7 @@ def _give(value: Any, like: Vertex, as_tensor: bool, given: Sequence[Any] = ()) 
     value = np.asarray(value, dtype=like._data.dtype)
     root = _root(value)
     own = root.flags.owndata and value.flags.writeable and root.size == value.size
-    if not own or any(root is _root(g) for g in given):
+    if not own or any(root is other for other in roots):
         value = value.copy()
     return leaf(Tensor, value) if as_tensor else value
 
@@ -93,11 +93,15 @@ def _give_all(
     values: Iterable[Any], likes: Iterable[Vertex], as_tensor: bool, given: Iterable[Any]
 ) -> list[Any]:
     """Results that share no memory, neither with `given` nor with each other."""
-    held = [getattr(g, "_data", g) for g in given]
+    tensors = [g for g in given if isinstance(g, Vertex)]
+    roots = [_root(getattr(g, "_data", g)) for g in given]
     results = []
     for value, like in zip(values, likes, strict=True):
-        results.append(_give(value, like, as_tensor, held))
-        held.append(getattr(value, "_data", value))
+        if any(value is t for t in tensors):
+            value = ops.multiply(value, 1.0)
+        results.append(_give(value, like, as_tensor, roots))
+        tensors.append(results[-1])
+        roots.append(_root(getattr(value, "_data", value)))
     return results
 
 

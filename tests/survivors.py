@@ -52,6 +52,10 @@ EQUIVALENT = {
     "_low:3: 1 → 2": "the matrix is square",
     "Solve.forward:3: lapack_dtype(a, b) → lapack_dtype(b, a)": SYMMETRIC,
     "HardSwish.forward:5: 3 → 4": "the gate is 0 there",
+    "HardSwish.vjp_x:4: 3 → 4 (again)": "what is beyond does not count",
+    "HardSwish.vjp_x:4: 3 → 4 (again) (again)": "what is beyond does not count",
+    "Scatter.forward:7: np.empty if self._all_named(g, index) else np.zeros"
+    " → np.zeros": SAME_GRADIENT,
     "HingeLoss.forward:2: floating(Spec.of(scores), Spec.of(actual))"
     " → floating(Spec.of(actual), Spec.of(scores))": SYMMETRIC,
     "HingeLoss.forward:3: np.multiply(scores, actual, dtype=dtype)"
@@ -59,7 +63,7 @@ EQUIVALENT = {
     "BinaryCrossEntropy.forward:7: 0.0 → 1.0": "it is no NaN either",
     "KlDiv.forward:2: floating(Spec.of(log_guess), Spec.of(actual))"
     " → floating(Spec.of(actual), Spec.of(log_guess))": SYMMETRIC,
-    "KlDiv._slope:4: 1.0 → 2.0": "its logarithm is not chosen",
+    "_by_truth:3: 1.0 → 2.0": "its logarithm is not chosen",
     "Hypot.vjp_x:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
     "Hypot.vjp_y:2: 1 → 2": "where it stands in, at the origin, 0 is divided by it",
     "Logaddexp.forward:3: np.logaddexp(x, y) → np.logaddexp(y, x)": SYMMETRIC,
@@ -136,7 +140,10 @@ NOTICED_BY = {
     "BinaryCrossEntropy.forward": _BINARY,
     "BinaryCrossEntropy._check": _BINARY,
     "KlDiv.forward": _DIVERGENCE,
-    "KlDiv._slope": _DIVERGENCE,
+    "_by_truth": _DIVERGENCE,
+    "_where_true": _DIVERGENCE,
+    "PairLoss._per_element": "test:tests/test_ops_loss.py::test_a_plain_number_as_truth",
+    "Scatter._all_named": _SHAPES + "test_a_scattered_number_that_goes_nowhere",
     "_log": _BINARY,
     "_slope": _BINARY,
     "Checkpoint.pulls": "test:tests/test_checkpoint.py::test_jacobians_go_through_in_one_sweep",

@@ -363,3 +363,11 @@ def test_draws_are_what_they_promise():
 def test_the_flops_of_an_op_are_its_elements_by_default():
     a = gg.Spec((2, 3), np.dtype(float))
     assert define()().flops(a, a) == 6
+
+
+def test_a_tangent_that_a_rule_keeps_is_not_handed_out():
+    kept = np.array([3.0, 4.0])
+    op = define("Keeps", jvp_x=lambda self, t, out, x: kept)()
+    x = np.ones(2)
+    gg.jvp(op, (x,), (x,))[1][:] = 0
+    assert kept.tolist() == [3.0, 4.0]

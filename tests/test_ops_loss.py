@@ -159,6 +159,28 @@ class TestKlDivergence:
         with np.errstate(invalid="ignore"):
             assert np.isnan(gg.kl_div(np.array([-1.0]), np.array([-0.5])))
 
+    def test_mixed_second_derivatives_agree(self):
+        z = np.array([[-1.0, -1.0], [0.0, 0.5]])
+        second = gg.hessian(lambda z: gg.kl_div(z[0], z[1], reduction="sum"))(z)
+        np.testing.assert_allclose(second, np.moveaxis(second, (0, 1), (2, 3)))
+        assert second[0, 0, 1, 0] == 0
+
+    def test_nothing_arrives_where_there_is_no_truth(self):
+        guess, truth = np.array([0.0, 0.5]), np.array([0.0, 1.0])
+        f = lambda q: gg.kl_div(gg.log(q), truth, reduction="sum")  # noqa: E731
+        with np.errstate(divide="ignore"):
+            assert gg.jvp(f, (guess,), (np.ones(2),))[1] == -2.0
+        pull = gg.vjp(
+            lambda a, b: gg.kl_div(a, b, reduction="none"), np.array([-1.0]), np.array([0.0])
+        )[1]
+        assert [g.item() for g in pull(np.array([np.inf]))] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("f", [gg.kl_div, gg.hinge_loss])
+def test_a_plain_number_as_truth(f):
+    for reduction in ("mean", "sum", "none"):
+        assert gg.grad(lambda x: f(x, 1.0, reduction=reduction))(-1.0) == -1.0  # noqa: B023
+
 
 class TestBinary:
     def test_certain_answers_are_finite(self):
@@ -552,3 +574,9 @@ class TestInfiniteLogits:
 def test_a_reduction_is_a_word():
     with pytest.raises(gg.DomainError, match="unknown"):
         gg.mse_loss(X, Y, reduction=np.ones(2))
+
+
+def test_an_infinite_change_of_a_score_that_costs_nothing():
+    with np.errstate(divide="ignore"):
+        f = lambda q: gg.hinge_loss(2 / q, np.ones(1), reduction="sum")  # noqa: E731
+        assert gg.jvp(f, (np.zeros(1),), (np.ones(1),))[1] == 0.0

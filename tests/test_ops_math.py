@@ -585,3 +585,13 @@ def test_comparisons_of_shapes_that_do_not_broadcast():
 def test_the_slope_by_an_exponent_has_the_precision_of_the_result():
     base, y = np.array([3.0, 7.0], np.float16), np.array([0.5, 1.5])
     assert_allclose(slopes(lambda y: base**y, y), base.astype(float) ** y * np.log([3, 7]))
+
+
+def test_hard_swish_beyond_its_gate():
+    with np.errstate(divide="ignore"):
+        assert gg.jvp(lambda q: gg.hard_swish(gg.log(q)), (np.zeros(1),), (np.ones(1),))[1] == 0.0
+    near = np.nextafter(np.float32(3), np.float32(0))
+    second = gg.grad(gg.grad(gg.hard_swish))
+    assert second(near) == pytest.approx(1 / 3)
+    assert np.isnan(gg.grad(gg.hard_swish)(np.nan))
+    assert gg.grad(gg.hard_swish)(np.inf) == 1.0

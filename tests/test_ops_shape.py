@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import gradgraph as gg
 from gradgraph.kernels import scatter
-from gradgraph.ops.index import parsed, result_ndim
+from gradgraph.ops.index import Scatter, parsed, result_ndim
 from gradgraph.testing import check
 
 RNG = np.random.default_rng(0)
@@ -685,3 +685,20 @@ def test_errors_teach(kind, call, text):
     with pytest.raises(kind) as caught:
         call()
     assert text in str(caught.value)
+
+
+def test_kinds_of_numbers_of_repeats():
+    x = np.arange(3.0)
+    for counts in ([1, 0, 2], np.array([1, 0, 2], np.uint64), np.ma.array([1, 0, 2])):
+        assert gg.repeat(x, counts).tolist() == [0.0, 2.0, 2.0]
+    for counts in (2**63, [2**70, 0, 0], np.array([2**63, 0, 0], np.uint64)):
+        with pytest.raises(gg.DomainError, match="do not fit"):
+            gg.repeat(x, counts)
+
+
+def test_a_scattered_number_that_goes_nowhere():
+    pattern, _ = parsed("scatter", slice(0, 0))
+    for _ in range(50):
+        junk = np.full(1, 7.0)
+        del junk
+        assert Scatter.of(pattern, (1,))(np.ones(1)).tolist() == [0.0]

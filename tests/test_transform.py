@@ -169,6 +169,23 @@ class TestTypes:
             for other in given + results[:i]:
                 assert not np.shares_memory(r, other), i
 
+    def test_recorded_results_are_tensors_of_their_own(self):
+        x, y = (gg.Tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+        c = gg.Tensor([1.0, 10.0])
+        a, b = gg.vjp(lambda x, y: x + y, x, y)[1](c)
+        assert len({id(t) for t in (a, b, c)}) == 3
+        tangent = gg.jvp(lambda x: x, (x,), (c,))[1]
+        c.assign([7.0, 7.0])
+        assert [t.tolist() for t in (a, b, tangent)] == [[1.0, 10.0]] * 3
+
+    def test_what_a_users_rule_keeps_is_not_handed_out(self):
+        kept = gg.Tensor([3.0, 4.0])
+        f = gg.custom(lambda x: x * 2, vjp=lambda g, out, x: kept, jvp=lambda t, out, x: kept)
+        x = np.ones(2)
+        gg.grad(lambda x: f(x).sum())(x)[:] = 0
+        gg.jvp(f, (x,), (x,))[1][:] = 0
+        assert kept.tolist() == [3.0, 4.0]
+
     def test_the_callers_arrays_may_change_afterwards(self):
         x = np.array([1.0, 2.0])
         _, pull = gg.vjp(lambda x: x * x, x)

@@ -188,11 +188,7 @@ def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
     if axis is None:
         x, axis = ravel(x), -1
     axis = one_axis("repeat", axis, x.ndim)
-    if isinstance(repeats, np.ndarray) and repeats.dtype.kind in "iu" and repeats.ndim == 1:
-        times = repeats.astype(int, copy=False)
-    else:
-        given = repeats.tolist() if hasattr(repeats, "tolist") else repeats
-        times = np.array(ints("repeat", "repeats", given), int)
+    times = _times(repeats)
     least = times.min(initial=0)
     if least < 0:
         raise DomainError(
@@ -208,6 +204,17 @@ def repeat(x: Any, repeats: Any, axis: Any = None) -> Any:
             "Pass one number for each slice, or one for all.",
         )
     return take(x, np.repeat(np.arange(len(times)), times), axis)
+
+
+def _times(repeats: Any) -> Any:
+    """Numbers of repeats as an array of ints."""
+    if type(repeats) is np.ndarray and repeats.dtype.kind == "i" and repeats.ndim == 1:
+        return repeats
+    given = repeats.tolist() if hasattr(repeats, "tolist") else repeats
+    whole = ints("repeat", "repeats", given)
+    if max(whole, default=0) > np.iinfo(int).max:
+        raise DomainError("repeat", f"repeats is {repeats}: so many do not fit", "Repeat less.")
+    return np.array(whole, int)
 
 
 def tile(x: Any, reps: Any) -> Any:

@@ -163,16 +163,16 @@ class HingeLoss(PairLoss):
         return self._reduce(np.maximum(margin, 0, out=margin))
 
     def vjp_scores(self, g: Any, out: Any, scores: Any, actual: Any) -> Any:
-        return self._each(g, actual.size) * _short(scores * actual, actual)
+        return _short(self._per_element(g, actual) * actual, scores * actual)
 
     def vjp_actual(self, g: Any, out: Any, scores: Any, actual: Any) -> Any:
-        return self._each(g, actual.size) * _short(scores * actual, scores)
+        return _short(self._per_element(g, actual) * scores, scores * actual)
 
     def jvp_scores(self, t: Any, out: Any, scores: Any, actual: Any) -> Any:
-        return self._reduce(t * _short(scores * actual, actual))
+        return self._reduce(_short(t * actual, scores * actual))
 
     def jvp_actual(self, t: Any, out: Any, scores: Any, actual: Any) -> Any:
-        return self._reduce(t * _short(scores * actual, scores))
+        return self._reduce(_short(t * scores, scores * actual))
 
     def one(self, guess: Any, actual: Any) -> Any:
         lack = 1.0 - actual * guess
@@ -188,9 +188,9 @@ class HingeLoss(PairLoss):
         return 4 * guess.size
 
 
-def _short(margin: Any, factor: Any) -> Any:
-    """-factor where the margin is short of 1, 0 elsewhere."""
-    return mask(-factor, greater(1, margin))
+def _short(x: Any, margin: Any) -> Any:
+    """-x where the margin is short of 1, 0 elsewhere."""
+    return mask(-x, greater(1, margin))
 
 
 def _scale(op: str, name: str, factor: Any, like: Spec) -> Any:

@@ -116,7 +116,9 @@ def _weigh(x: Any, y: Any, n: Any) -> Any:
 def _own(c: Any, like: Any) -> Any:
     """What a rule returned: as it is while a sweep is recorded, else a copy as an array."""
     if isinstance(c, Vertex):
-        return c if isinstance(like, Vertex) else c._data
+        if isinstance(like, Vertex):
+            return c
+        c = c._data
     return np.array(c)
 
 

@@ -14,7 +14,7 @@ from ..kink import Kink
 from ..spec import show
 from .activation import sigmoid
 from .clip import clip
-from .elementwise import Unary, both, floats, greater, mask
+from .elementwise import Unary, both, floats, greater_equal, mask, negate
 from .erf import erfc
 from .operand import one_axis, shaped
 from .softplus import softplus
@@ -131,9 +131,10 @@ class HardSwish(Unary):
         return gate
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
-        between = both(greater(x, -3), greater(3, x))
-        sixth = x * (1 / 6)
-        return g * (clip(sixth + 0.5, low=0.0, high=1.0) + mask(sixth, between))
+        closed, opened = greater_equal(-3, x), greater_equal(x, 3)
+        between = both(negate(closed), negate(opened))  # and NaN, whose slope is NaN
+        slope = clip(x, low=-3, high=3) * (1 / 3) + 0.5
+        return mask(g * slope, between) + mask(g, opened)
 
     def scalar(self, x: Any) -> Any:
         if -3 < scalar.value(x) < 3:

@@ -72,7 +72,7 @@ class Getitem(Op):
 
     def _indexed(self, x: Spec, indices: Any, masks: Any) -> Spec:
         """The shape for some masks; integer indices count as 0."""
-        stand_in = np.broadcast_to(np.zeros((), "V0"), x.shape)  # elements without any bytes
+        stand_in = _like(x.shape)
         given = [
             np.broadcast_to(np.intp(0), i.shape) if m is None else m
             for i, m in zip(indices, masks, strict=True)
@@ -123,10 +123,14 @@ class Scatter(Op):
             total = np.zeros(self.shape, g.dtype)
             add_at(total, index, g)
         else:
-            new = np.empty if g.size == prod(self.shape) else np.zeros
-            total = new(self.shape, g.dtype)  # no element is named twice: so many are all
+            new = np.empty if self._all_named(g, index) else np.zeros
+            total = new(self.shape, g.dtype)
             total[index] = g
         return total
+
+    def _all_named(self, g: Any, index: Any) -> bool:
+        """Whether g has as many elements as there are; of these none is named twice."""
+        return bool(g.size == prod(self.shape) and g.shape == _like(self.shape)[index].shape)
 
     def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
         if any(mapped[1:]) or _moves_in_front(self.pattern):
@@ -162,6 +166,11 @@ class Scatter(Op):
 
     def label(self) -> str:
         return "[" + ", ".join(map(show_item, self.pattern)) + "]"
+
+
+def _like(shape: Shape) -> Any:
+    """An array of this shape whose elements have no bytes."""
+    return np.broadcast_to(np.zeros((), "V0"), shape)
 
 
 def index_of(pattern: Pattern, arrays: Any) -> tuple[Any, ...]:

@@ -61,6 +61,10 @@ class PairLoss(Loss, abstract=True):
         check_shapes(self.name, self.args, guess.shape, actual.shape)
         return self._spec(guess.shape, floating(guess, actual))
 
+    def _per_element(self, g: Any, like: Any) -> Any:
+        """Cotangent of each element's loss; a plain number is one element."""
+        return self._each(g, getattr(like, "size", 1))
+
     def one(self, guess: Any, actual: Any) -> Any:
         """The definition of the loss of one element."""
         raise NotImplementedError
@@ -132,21 +136,16 @@ class KlDiv(PairLoss):
         return self._reduce(terms)
 
     def vjp_log_guess(self, g: Any, out: Any, log_guess: Any, actual: Any) -> Any:
-        return self._each(g, actual.size) * -actual
+        return _where_true(self._per_element(g, actual), actual) * -actual
 
     def vjp_actual(self, g: Any, out: Any, log_guess: Any, actual: Any) -> Any:
-        return self._each(g, actual.size) * self._slope(log_guess, actual)
+        return _where_true(self._per_element(g, actual), actual) * _by_truth(log_guess, actual)
 
     def jvp_log_guess(self, t: Any, out: Any, log_guess: Any, actual: Any) -> Any:
-        return self._reduce(t * -actual)
+        return self._reduce(_where_true(t, actual) * -actual)
 
     def jvp_actual(self, t: Any, out: Any, log_guess: Any, actual: Any) -> Any:
-        return self._reduce(t * self._slope(log_guess, actual))
-
-    def _slope(self, log_guess: Any, actual: Any) -> Any:
-        """That by the truth."""
-        zero = equal(actual, 0)
-        return mask(np.log(where(zero, 1.0, actual)) + 1 - log_guess, negate(zero))
+        return self._reduce(_where_true(t, actual) * _by_truth(log_guess, actual))
 
     def one(self, guess: Any, actual: Any) -> Any:
         return actual * (scalar.log(actual) - guess) if scalar.value(actual) else actual * 0.0
@@ -159,6 +158,17 @@ class KlDiv(PairLoss):
 
     def flops(self, out: Spec, guess: Spec, actual: Spec) -> int:  # type: ignore[override]
         return 4 * guess.size
+
+
+def _by_truth(log_guess: Any, actual: Any) -> Any:
+    """The slope of a divergence by its truth."""
+    logarithm = np.log(where(equal(actual, 0), 1.0, actual))
+    return _where_true(logarithm + 1 - log_guess, actual)
+
+
+def _where_true(x: Any, actual: Any) -> Any:
+    """x, but 0 where the truth is 0, whatever arrives there."""
+    return mask(x, negate(equal(actual, 0)))
 
 
 def reduced(losses: Any, reduction: str) -> Any:
