@@ -93,14 +93,14 @@ def _give_all(
     values: Iterable[Any], likes: Iterable[Vertex], as_tensor: bool, given: Iterable[Any]
 ) -> list[Any]:
     """Results that share no memory, neither with `given` nor with each other."""
-    tensors = [g for g in given if isinstance(g, Vertex)]
-    roots = [_root(getattr(g, "_data", g)) for g in given]
+    tensors = list(given)
+    roots = [_root(getattr(g, "_data", g)) for g in tensors]
     results = []
     for value, like in zip(values, likes, strict=True):
-        if any(value is t for t in tensors):
+        if isinstance(value, Vertex) and any(value is t for t in tensors):
             value = ops.multiply(value, 1.0)
         results.append(_give(value, like, as_tensor, roots))
-        tensors.append(results[-1])
+        tensors.append(value)
         roots.append(_root(getattr(value, "_data", value)))
     return results
 

@@ -1473,8 +1473,8 @@ _TRANSFORM = (
     ),
     Fault(
         "grad: two arguments get one array",
-        TRANSFORM + "_pull_to",
-        "given.append(grads[v])",
+        TRANSFORM + "_give_all",
+        'roots.append(_root(getattr(value, "_data", value)))',
         "pass",
         (TEST + "test_transform.py::TestTypes::test_results_alias_nothing",),
     ),
@@ -1578,8 +1578,8 @@ HISTORICAL: tuple[Fault, ...] = (
     Fault(
         "a repeated label has no diagonal to go to",
         EINSUM + "_spread",
-        "if first != place:",
-        "if first != place and own[place] in kept:",
+        "if len(times) == len(own):",
+        "if all(times[v] == 1 for v in kept):",
         ("einsum",),
         "HIPS/autograd#115",
     ),

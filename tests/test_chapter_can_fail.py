@@ -10,7 +10,7 @@ import pytest
 import gradgraph as gg
 from gradgraph.kernels import numpy_ as kernels
 from gradgraph.kernels import pooling
-from gradgraph.ops import activation, elementwise
+from gradgraph.ops import activation, choice
 
 from . import test_chapter as chapter
 
@@ -43,7 +43,7 @@ def relu_with_slope_one_at_zero(patch):
 
 
 def the_loser_gets_a_little(patch):
-    op = elementwise.Maximum
+    op = choice.Maximum
     rules = [
         lambda self, g, out, x, y: g * (0.1 + 0.9 * (out == x)),
         lambda self, g, out, x, y: g * (0.1 + 0.9 * (out == y)),
