@@ -1,0 +1,71 @@
+"""Gradients kept within bounds, between `backward` and `step`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..errors import NonFiniteError
+from ..node import leaf
+from ..tensor import Tensor
+from .optimizer import checked, number
+
+
+def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
+    """Scale all gradients together so that the norm of them all is at most `max_norm`.
+
+    Args:
+        parameters: leaf tensors that require grad; those without a gradient are left out.
+        max_norm: a number ≥ 0.
+
+    Returns:
+        The norm that they had: √Σ g² over all numbers of all gradients, in double precision.
+
+    Raises:
+        NonFiniteError: if the norm is infinite or NaN; the gradients stay as they are.
+        Also those of an optimiser for its parameters.
+
+    >>> import gradgraph as gg
+    >>> w = gg.Tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> clip_grad_norm([w], 1.0), w.grad.data.round(4)
+    (10.0, array([0.6, 0.8]))
+    """
+    held = _with_gradients("clip_grad_norm", parameters)
+    limit = number("clip_grad_norm", "max_norm", max_norm)
+    sizes = [float(np.linalg.norm(np.asarray(p.grad._data, np.float64).ravel())) for p in held]
+    norm = math.hypot(*sizes)
+    if not math.isfinite(norm):
+        at = next(i for i, size in enumerate(sizes) if not math.isfinite(size))
+        raise NonFiniteError(
+            "clip_grad_norm",
+            f"the gradient of {held[at].name or f'parameter {at}'} is not finite, so neither is"
+            " the norm",
+            "Look for its origin with gg.debug(), or leave this step out.",
+        )
+    if norm > limit:
+        for p in held:
+            p.grad = leaf(Tensor, np.asarray(p.grad._data * (limit / norm)))
+    return norm
+
+
+def clip_grad_value(parameters: Iterable[Tensor], limit: float) -> None:
+    """Cut every number of every gradient off at ±limit.
+
+    >>> import gradgraph as gg
+    >>> w = gg.Tensor([3.0, -0.1], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> clip_grad_value([w], 1.0)
+    >>> w.grad.data
+    array([ 1. , -0.2])
+    """
+    limit = number("clip_grad_value", "limit", limit)
+    for p in _with_gradients("clip_grad_value", parameters):
+        p.grad = leaf(Tensor, np.asarray(np.clip(p.grad._data, -limit, limit)))
+
+
+def _with_gradients(op: str, parameters: Any) -> list[Any]:
+    return [p for p in checked(op, parameters) if p.grad is not None]

@@ -1,0 +1,243 @@
+"""What optimisers share: parameters, settings, and state that is leaf tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import DomainError, DTypeError, GradError, ShapeError
+from ..node import leaf
+from ..spec import show
+from ..tensor import Array, Tensor
+
+BLOCK = 65536  # numbers per piece of an update: few enough that its operands stay in the cache
+
+
+class Setting:
+    """A number of an optimiser, at least 0, that may be changed between steps.
+
+    Args:
+        below: what it must be less than.
+    """
+
+    def __init__(self, below: float = math.inf) -> None:
+        self.below = below
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Any, owner: type) -> Any:
+        return self if optimizer is None else optimizer.__dict__[self.name]
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        checked = number(type(optimizer).__name__, self.name, value, below=self.below)
+        optimizer.__dict__[self.name] = checked
+
+
+class Optimizer:
+    """What optimisers share: the parameters, the learning rate, and one update for each.
+
+    A subclass defines `update(i, w, g)`, which changes the i-th parameter's array w in place,
+    given its gradient g. It keeps state in `slots`, lists of leaf tensors, one for each parameter,
+    and its numbers in `Setting`s; both are in `state_dict`.
+
+    Args:
+        parameters: leaf tensors that require grad, e.g. `net.parameters()`.
+        lr: the learning rate, a number ≥ 0; may be changed between steps.
+
+    Raises:
+        DTypeError: if a parameter is no tensor, or lr is no number.
+        GradError: if a parameter was computed, or does not require grad.
+        DomainError: if there is no parameter, one is given twice, or lr is negative.
+    """
+
+    lr = Setting()
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float) -> None:
+        self.parameters = checked(type(self).__name__, parameters)
+        self.slots: dict[str, list[Tensor]] = {}
+        self.lr = lr
+
+    def zero_grad(self) -> None:
+        """Forget every parameter's gradient."""
+        for p in self.parameters:
+            p.grad = None
+
+    def step(self) -> None:
+        """Change every parameter that has a gradient; the others stay as they are.
+
+        Graphs that were recorded from the old values refuse to be swept afterwards.
+        """
+        for i, p in enumerate(self.parameters):
+            if p.grad is not None:
+                self.update(i, p.own(), p.grad._data)
+
+    def update(self, i: int, w: Array, g: Array) -> None:
+        """Change the array w of the i-th parameter in place, given its gradient g."""
+        raise NotImplementedError
+
+    def add_slot(self, name: str, zero: Any = None) -> list[Tensor]:
+        """State for each parameter: zeros of its shape and dtype, or copies of `zero`."""
+        start = [np.zeros(p.shape, p.dtype) if zero is None else zero for p in self.parameters]
+        self.slots[name] = [leaf(Tensor, np.array(a)) for a in start]
+        return self.slots[name]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The settings as numbers, and copies of the state as arrays: "velocity.0", ….
+
+        >>> import gradgraph as gg
+        >>> from gradgraph import optim
+        >>> w = gg.Tensor(1.0, requires_grad=True)
+        >>> optim.SGD([w], lr=0.1, momentum=0.9).state_dict()
+        {'lr': 0.1, 'momentum': 0.9, 'weight_decay': 0.0, 'velocity.0': array(0.)}
+        """
+        settings: dict[str, Any] = {name: getattr(self, name) for name in self._settings()}
+        return settings | {name: t.numpy() for name, t in self._state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave for an optimiser of the same kind; all, or nothing.
+
+        Raises:
+            DomainError: if names are missing or unknown, or a setting is out of range.
+            DTypeError: if a value is of another kind.
+            ShapeError: if an array does not fit its parameter.
+        """
+        kind, own, settings = type(self).__name__, dict(self._state()), self._settings()
+        wanted = own.keys() | set(settings)
+        missing, unknown = sorted(wanted - state.keys()), sorted(state.keys() - wanted)
+        if missing or unknown:
+            problems = [f"lacks {', '.join(missing)}"] if missing else []
+            problems += [f"has the unknown {', '.join(unknown)}"] if unknown else []
+            raise DomainError(
+                kind,
+                f"the state {' and '.join(problems)}",
+                f"Make the {kind} with the settings and parameters that the state was saved from.",
+            )
+        arrays = {name: np.asarray(state[name]) for name in own}
+        for name, t in own.items():
+            if arrays[name].shape != t.shape:
+                raise ShapeError(
+                    kind,
+                    f"{name} is {show(arrays[name].shape)} in the state, but {show(t.shape)} here",
+                    "Build the network with the sizes that the state was saved from.",
+                )
+            if not np.can_cast(arrays[name].dtype, t.dtype, "same_kind"):
+                raise DTypeError(
+                    kind, f"{name} is {arrays[name].dtype}, not {t.dtype}", "Load another state."
+                )
+        before = {name: getattr(self, name) for name in settings}
+        try:
+            for name in settings:
+                setattr(self, name, _plain(state[name]))
+        except (DTypeError, DomainError):
+            self.__dict__.update(before)
+            raise
+        for name, t in own.items():
+            t.assign(arrays[name])
+
+    def _settings(self) -> list[str]:
+        """The names of the settings, the learning rate first."""
+        classes = reversed(type(self).__mro__)
+        return [k for c in classes for k, v in vars(c).items() if isinstance(v, Setting)]
+
+    def _state(self) -> Iterator[tuple[str, Tensor]]:
+        for name, tensors in self.slots.items():
+            for i, t in enumerate(tensors):
+                yield f"{name}.{i}", t
+
+
+def _plain(value: Any) -> Any:
+    """A number that was saved as an array without axes, as a number."""
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """The arrays, of one shape, piece by piece, with a scratch array for each piece.
+
+    A piece is a view that stays in the cache while an update goes over it several times. Arrays
+    that do not lie in reading order are one piece.
+
+    >>> [[len(part) for part in piece] for piece in pieces(np.zeros(70000), np.ones(70000))]
+    [[65536, 65536, 65536], [4464, 4464, 4464]]
+    """
+    if not all(a.flags.c_contiguous for a in arrays):
+        yield *arrays, np.empty(arrays[0].shape, arrays[0].dtype)
+        return
+    flat = [a.reshape(-1) for a in arrays]
+    size = flat[0].size
+    scratch = np.empty(min(size, BLOCK), flat[0].dtype)
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
+        yield *(a[start:stop] for a in flat), scratch[: stop - start]
+
+
+def decayed(g: Array, w: Array, weight_decay: float, scratch: Array) -> Array:
+    """g + weight_decay · w, in the scratch array if there is anything to add."""
+    if not weight_decay:
+        return g
+    np.multiply(w, weight_decay, out=scratch)
+    return np.add(g, scratch, out=scratch)
+
+
+def number(op: str, name: str, value: Any, least: float = 0, below: float = math.inf) -> float:
+    """The value as a finite float from `least` to less than `below`, checked.
+
+    >>> number("SGD", "lr", 1)
+    1.0
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise DTypeError(op, f"{name} is {value!r}, not a number", f"Use {name}=0.1.")
+    if not (math.isfinite(value) and least <= value < below):
+        wanted = f"a finite number ≥ {least:g}" + ("" if below == math.inf else f" and < {below:g}")
+        fix = 0.1 if least <= 0.1 < below else least
+        raise DomainError(op, f"{name} is {value}, not {wanted}", f"Use {name}={fix:g}, say.")
+    return float(value)
+
+
+def checked(op: str, parameters: Any) -> tuple[Tensor, ...]:
+    """The parameters as a tuple of different leaves that require grad."""
+    if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
+        raise DTypeError(
+            op,
+            f"parameters is one {type(parameters).__name__}, not several tensors",
+            "Pass a list of tensors, or net.parameters().",
+        )
+    result: list[Tensor] = []
+    for i, p in enumerate(parameters):
+        if not isinstance(p, Tensor):
+            raise DTypeError(
+                op,
+                f"parameter {i} is {type(p).__name__}, not a Tensor",
+                "Pass net.parameters(), without the names."
+                if isinstance(p, tuple | str)
+                else "Make it with gg.Tensor(values, requires_grad=True).",
+            )
+        label = p.name or f"parameter {i}"
+        if p.op is not None:
+            raise GradError(
+                op,
+                f"{label} was computed by {p.op.name}, so changing it has no effect on what"
+                " it was computed from",
+                "Pass the leaves that were made with requires_grad=True.",
+            )
+        if not p.requires_grad:
+            raise GradError(
+                op,
+                f"{label} does not require grad, so it never gets one",
+                "Make it with requires_grad=True, or leave it out.",
+            )
+        if any(p is q for q in result):
+            raise DomainError(
+                op, f"{label} is given twice and would be changed twice", "Pass it once."
+            )
+        result.append(p)
+    if not result:
+        raise DomainError(
+            op,
+            "there are no parameters",
+            "net.parameters() is an iterator: call it again for each use.",
+        )
+    return tuple(result)
