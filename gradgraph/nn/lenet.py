@@ -6,8 +6,12 @@ from typing import Any
 
 from .. import ops
 from ..ops.random import Rng, generator
-from .layers import Conv, Linear, MaxPool, ReLU, Sequential
+from .activation import ReLU
+from .container import Sequential
+from .conv import Conv
+from .linear import Linear
 from .module import Module
+from .pool import MaxPool
 
 
 class LeNet(Module):

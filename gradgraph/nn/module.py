@@ -106,6 +106,28 @@ class Module:
         """The same as `train(False)`."""
         return self.train(False)
 
+    def freeze(self, frozen: bool = True) -> Self:
+        """Let the parameters here and below stay as they are: they no longer require grad.
+
+        Graphs that are recorded afterwards end above them, and no optimiser takes them.
+        `freeze(False)` makes those parameters again that `freeze` made fixed; returns self.
+
+        >>> from gradgraph import nn
+        >>> net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Linear(3, 1, rng=1))
+        >>> _ = net[0].freeze()
+        >>> [name for name, _ in net.named_parameters()]
+        ['1.w', '1.b']
+        """
+        if frozen:
+            self._frozen = [*vars(self).get("_frozen", []), *self.parameters()]
+            for t in self._frozen:
+                t.requires_grad = False
+            return self
+        for module in self.modules():
+            for t in vars(module).pop("_frozen", []):
+                t.requires_grad = True
+        return self
+
     def state_dict(self) -> dict[str, Array]:
         """Copies of all state, parameters and buffers, as plain arrays by dotted name.
 
