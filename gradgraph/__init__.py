@@ -34,13 +34,14 @@ from .spec import Spec
 from .tensor import Tensor, asarray
 from .trace import trace as trace  # of a function, or of an array: numpy's
 from .transform import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .version import VERSION
 from .vmap import vmap
 
 if TYPE_CHECKING:
     from .nn.summary import summary
     from .viz import cuboids, draw, playback
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "DTypeError",

@@ -16,7 +16,7 @@ import gradgraph as gg
 
 ROOT = Path(gg.__file__).parent
 FLOORS = {
-    0: ["errors", "spec", "mode", "draw", "kink"],
+    0: ["errors", "spec", "mode", "draw", "kink", "version"],
     1: ["kernels"],
     2: ["node", "contract", "record", "op", "graph", "scalar", "render", "debug"],
     3: ["ops"],
