@@ -39,6 +39,7 @@ from .vmap import vmap
 
 if TYPE_CHECKING:
     from .nn.summary import summary
+    from .train import fit
     from .viz import cuboids, draw, playback
 
 __version__ = VERSION
@@ -65,6 +66,7 @@ __all__ = [
     "debug",
     "draw",
     "enable_grad",
+    "fit",
     "grad",
     "hessian",
     "hvp",
@@ -85,7 +87,7 @@ __all__ = [
 
 del globals()["draw"]  # the module of that name, which ops import: here it is the function
 
-_ABOVE = {"summary": "nn", "cuboids": "viz", "draw": "viz", "playback": "viz"}
+_ABOVE = {"summary": "nn", "fit": "train", "cuboids": "viz", "draw": "viz", "playback": "viz"}
 
 
 def __getattr__(name: str) -> Any:

@@ -34,7 +34,7 @@ FLOORS = {
     ],
     5: ["compile"],
     6: ["nn", "optim", "data", "io", "testing"],
-    7: ["models"],
+    7: ["models", "train"],
     8: ["cli", "__main__", "viz"],
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}

@@ -19,7 +19,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
 
     Args:
         parameters: leaf tensors that require grad; those without a gradient are left out.
-        max_norm: a number ≥ 0.
+        max_norm: a number ≥ 0; infinity to look at the norm only.
 
     Returns:
         The norm that they had: √Σ g² over all numbers of all gradients, in double precision.
@@ -35,7 +35,8 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     (10.0, array([0.6, 0.8]))
     """
     held = _with_gradients("clip_grad_norm", parameters)
-    limit = number("clip_grad_norm", "max_norm", max_norm)
+    endless = isinstance(max_norm, float) and max_norm == math.inf
+    limit = math.inf if endless else number("clip_grad_norm", "max_norm", max_norm)
     sizes = [float(np.linalg.norm(np.asarray(p.grad._data, np.float64).ravel())) for p in held]
     norm = math.hypot(*sizes)
     if not math.isfinite(norm):

@@ -1,0 +1,267 @@
+"""`fit`: passes over the data, each batch one step, with what most trainings need around it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import io
+from ..data import DataLoader
+from ..errors import DomainError, NonFiniteError
+from ..mode import no_grad
+from ..nn.module import Module
+from ..optim import Optimizer, ReduceLROnPlateau, Schedule, clip_grad_norm
+from ..tensor import asarray
+from .progress import Progress
+
+Metric = Callable[[Any, Any], float]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to.
+
+    Attributes:
+        number: of the epoch, from 0.
+        loss: mean over the items that were learned from, while the weights changed.
+        metrics: the same of each metric.
+        gradient: mean norm of the gradient of all parameters, before clipping.
+        validation: loss and metrics on the items held out; empty if there are none.
+        lr: the learning rate at its end.
+        seconds: how long it took.
+    """
+
+    number: int
+    loss: float
+    metrics: dict[str, float]
+    gradient: float
+    validation: dict[str, float]
+    lr: float
+    seconds: float
+
+
+@dataclass
+class Training:
+    """The epochs of a training; prints as a table.
+
+    Attributes:
+        epochs: what each came to.
+        best: number of the epoch with the least validation loss (or loss); None before the first.
+        stopped: whether it ended early, because nothing became better.
+    """
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best: int | None = None
+    stopped: bool = False
+
+    def __str__(self) -> str:
+        if not self.epochs:
+            return "no epoch yet"
+        first = self.epochs[0]
+        head = ["epoch", "loss", *first.metrics, *(f"validation {k}" for k in first.validation)]
+        lines = [[*head, "gradient", "lr", "seconds"]]
+        for e in self.epochs:
+            values = [e.loss, *e.metrics.values(), *e.validation.values(), e.gradient, e.lr]
+            mark = "*" if e.number == self.best else ""
+            lines.append(
+                [f"{e.number + 1}{mark}", *(f"{v:.4g}" for v in values), f"{e.seconds:.1f}"]
+            )
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+    __repr__ = __str__
+
+
+def fit(
+    model: Module,
+    data: DataLoader,
+    loss: Callable[[Any, Any], Any],
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    validation: DataLoader | tuple[Any, Any] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    schedule: Schedule | ReduceLROnPlateau | None = None,
+    clip: float | None = None,
+    patience: int | None = None,
+    checkpoint: str | Path | None = None,
+    keep_best: bool = False,
+    progress: bool = True,
+) -> Training:
+    """Train a model: for each batch (x, y) of each epoch one step down loss(model(x), y).
+
+    Args:
+        model: in training mode it learns, in `eval` mode it is validated; it is left in `eval`.
+        data: a loader of pairs.
+        loss: of what the model gives and the truth; the mean over a batch.
+        optimizer: of the model's parameters.
+        epochs: how many there are in all, those of a checkpoint included.
+        validation: items held out, (x, y) or a loader that does not shuffle.
+        metrics: functions of scores and truths to follow, such as `{"accuracy": accuracy}`.
+        schedule: of the learning rate; a `Schedule` steps after each batch, a plateau after each
+            epoch.
+        clip: the greatest norm of the gradient.
+        patience: stop after so many epochs in a row in which the validation loss (without one, the
+            loss) did not become better.
+        checkpoint: file to save everything to after each epoch. If it is there, the training goes
+            on from it, and ends with the same weights as one that was not interrupted. Its random
+            numbers must come from the loader's and the layers' generators.
+        keep_best: give the model back with the weights of its best epoch.
+        progress: whether to show it: a bar in a terminal (with rich), else a line for each epoch.
+
+    Returns:
+        What each epoch came to.
+
+    Raises:
+        NonFiniteError: if the loss becomes infinite or NaN.
+        DomainError: if there is nothing to learn from.
+        Also those of the model, the loss, and `gradgraph.io.load`.
+
+    >>> import gradgraph as gg
+    >>> from gradgraph import data, nn, optim
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=(64, 2)).astype(np.float32)
+    >>> loader = data.DataLoader((x, (x.sum(-1) > 0).astype(int)), 16, rng=rng)
+    >>> net = nn.Sequential(nn.Linear(2, 8, rng=rng), nn.ReLU(), nn.Linear(8, 2, rng=rng))
+    >>> adam = optim.Adam(net.parameters(), lr=0.05)
+    >>> training = fit(net, loader, gg.cross_entropy, adam, epochs=20, progress=False)
+    >>> training.epochs[-1].loss < 0.1
+    True
+    """
+    if epochs < 1 or not len(data):
+        raise DomainError(
+            "fit", f"{epochs} epochs of {len(data)} batches are no training", "Use epochs=10."
+        )
+    metrics = dict(metrics or {})
+    parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "loader": data}
+    parts |= {"schedule": schedule} if schedule is not None else {}
+    best = _Best(model)
+    training = Training()
+    if checkpoint is not None and Path(checkpoint).exists():
+        saved = io.load(checkpoint, **parts, best=best)["epochs"]
+        for epoch in saved:
+            _count(training, Epoch(**epoch), best)
+    with Progress(epochs, len(data), progress) as shown:
+        while len(training.epochs) < epochs and not _stop(training, patience):
+            number, start = len(training.epochs), time.perf_counter()
+            model.train()
+            sums = _Sums(metrics)
+            for x, y in data:
+                optimizer.zero_grad()
+                scores = model(asarray(x))
+                value = loss(scores, y)
+                if not np.isfinite(value.item()):
+                    raise NonFiniteError(
+                        "fit",
+                        f"the loss is {value.item()} in epoch {number + 1}",
+                        "Find its origin under `with gg.debug():`, or use a smaller lr.",
+                    )
+                value.backward()
+                norm = clip_grad_norm(optimizer.parameters, np.inf if clip is None else clip)
+                optimizer.step()
+                if isinstance(schedule, Schedule):
+                    schedule.step()
+                sums.add(len(x), value.item(), scores, y, norm)
+                numbers = sums.means()
+                numbers["items/s"] = sums.items / (time.perf_counter() - start)
+                shown.step(number, numbers)
+            held = {} if validation is None else evaluate(model, validation, loss, metrics)
+            if isinstance(schedule, ReduceLROnPlateau):
+                schedule.step(held.get("loss", sums.means()["loss"]))
+            means = sums.means()
+            epoch_loss, gradient = means.pop("loss"), means.pop("gradient")
+            seconds = time.perf_counter() - start
+            epoch = Epoch(number, epoch_loss, means, gradient, held, optimizer.lr, seconds)
+            _count(training, epoch, best, model)
+            numbers = sums.means() | {f"validation {k}": v for k, v in held.items()}
+            shown.epoch(number, numbers | {"items/s": sums.items / seconds})
+            if checkpoint is not None:
+                told = [vars(e) for e in training.epochs]
+                io.save(checkpoint, **parts, best=best, epochs=told)
+    training.stopped = len(training.epochs) < epochs
+    model.eval()
+    if keep_best:
+        model.load_state_dict(best.weights)
+    return training
+
+
+def evaluate(
+    model: Module,
+    data: DataLoader | tuple[Any, Any],
+    loss: Callable[[Any, Any], Any],
+    metrics: Mapping[str, Metric] | None = None,
+) -> dict[str, float]:
+    """The loss and the metrics of a model on items held out, in `eval` mode, without a graph.
+
+    >>> import gradgraph as gg
+    >>> from gradgraph import nn
+    >>> held_out = np.zeros((4, 2), np.float32), np.zeros(4, int)
+    >>> found = evaluate(nn.Linear(2, 2, rng=0), held_out, gg.cross_entropy)
+    >>> round(found["loss"], 4)
+    0.6931
+    """
+    model.eval()
+    loader = data if isinstance(data, DataLoader) else DataLoader(data, 256, shuffle=False)
+    sums = _Sums(metrics or {})
+    with no_grad():
+        for x, y in loader:
+            scores = model(asarray(x))
+            sums.add(len(x), loss(scores, y).item(), scores, y, 0.0)
+    means = sums.means()
+    del means["gradient"]
+    return means
+
+
+class _Sums:
+    """Sums over items of the loss, the metrics and the gradient's norm."""
+
+    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        self.metrics = metrics
+        self.items = 0
+        self.totals = dict.fromkeys(["loss", *metrics, "gradient"], 0.0)
+
+    def add(self, items: int, loss: float, scores: Any, truth: Any, gradient: float) -> None:
+        found = {name: float(f(scores, truth)) for name, f in self.metrics.items()}
+        for name, value in {"loss": loss, **found, "gradient": gradient}.items():
+            self.totals[name] += items * value
+        self.items += items
+
+    def means(self) -> dict[str, float]:
+        return {name: total / max(self.items, 1) for name, total in self.totals.items()}
+
+
+class _Best:
+    """The weights of the best epoch so far."""
+
+    def __init__(self, model: Module) -> None:
+        self.weights = model.state_dict()
+        self.loss = np.inf
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**self.weights, "least loss": self.loss}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        weights = dict(state)
+        self.loss = float(weights.pop("least loss"))
+        self.weights = weights
+
+
+def _count(training: Training, epoch: Epoch, best: _Best, model: Module | None = None) -> None:
+    """One more epoch; without a model it is one of a checkpoint, which brought its best weights."""
+    training.epochs.append(epoch)
+    losses = [e.validation.get("loss", e.loss) for e in training.epochs]
+    training.best = int(np.argmin(losses))
+    if model is not None and training.best == epoch.number:
+        best.weights, best.loss = model.state_dict(), losses[-1]
+
+
+def _stop(training: Training, patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought nothing."""
+    if patience is None or training.best is None:
+        return False
+    return len(training.epochs) - 1 - training.best >= patience

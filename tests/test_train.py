@@ -1,0 +1,148 @@
+"""`fit` and metrics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gradgraph as gg
+from gradgraph import data, nn, optim
+from gradgraph.train import accuracy, confusion_matrix, evaluate, fit
+
+
+def setting(seed=0, n=96, lr=0.05):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 2)).astype(np.float32)
+    labels = (x[:, 0] * x[:, 1] > 0).astype(int)
+    net = nn.Sequential(
+        nn.Linear(2, 16, rng=rng),
+        nn.BatchNorm(16),
+        nn.ReLU(),
+        nn.Dropout(0.1, rng=rng),
+        nn.Linear(16, 2, rng=rng),
+    )
+    loader = data.DataLoader((x[32:], labels[32:]), 16, rng=rng)
+    adam = optim.Adam(net.parameters(), lr=lr)
+    return net, loader, gg.cross_entropy, adam, (x[:32], labels[:32])
+
+
+def weights(net):
+    return np.concatenate([v.ravel() for v in net.state_dict().values()])
+
+
+class TestFit:
+    def test_learns_and_tells(self, capsys):
+        net, *given, held = setting()
+        training = fit(net, *given, epochs=30, validation=held, metrics={"accuracy": accuracy})
+        last = training.epochs[-1]
+        assert last.loss < training.epochs[0].loss / 2
+        assert last.validation["accuracy"] > 0.8
+        assert last.metrics["accuracy"] > 0.8
+        assert 0 < last.gradient < 10
+        assert not net.training
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 30
+        assert lines[0].startswith("epoch  1/30  loss 0.")
+        assert "validation accuracy" in lines[0]
+        assert "items/s" in lines[0]
+        assert "validation accuracy" in str(training).splitlines()[0]
+        assert sum("*" in line for line in str(training).splitlines()) == 1
+
+    def test_shows_nothing_if_asked(self, capsys):
+        net, *given, _ = setting()
+        fit(net, *given, epochs=1, progress=False)
+        assert capsys.readouterr().out == ""
+
+    @pytest.mark.parametrize("stop", [1, 2, 4])
+    @pytest.mark.parametrize("schedule", [None, "cosine", "plateau"])
+    def test_a_checkpoint_goes_on_exactly(self, tmp_path, stop, schedule):
+        pytest.importorskip("safetensors")
+
+        def run(epochs, path):
+            net, loader, loss, adam, held = setting()
+            made = {
+                None: lambda: None,
+                "cosine": lambda: optim.CosineLR(adam, 24),
+                "plateau": lambda: optim.ReduceLROnPlateau(adam, patience=0),
+            }[schedule]()
+            training = fit(
+                net, loader, loss, adam, epochs=epochs, validation=held, schedule=made,
+                checkpoint=path, keep_best=True, progress=False,
+            )  # fmt: skip
+            return weights(net), [(e.loss, e.validation) for e in training.epochs], training.best
+
+        whole, told, best = run(6, tmp_path / "whole")
+        run(stop, tmp_path / "a")
+        again, told_again, best_again = run(6, tmp_path / "a")
+        assert np.array_equal(whole, again)
+        assert (told, best) == (told_again, best_again)
+
+    def test_the_same_seed_is_the_same_training(self):
+        ends = []
+        for _ in range(2):
+            net, *given, _ = setting()
+            fit(net, *given, epochs=3, progress=False)
+            ends.append(weights(net))
+        assert np.array_equal(*ends)
+
+    def test_stops_early_and_keeps_the_best(self):
+        net, *given, held = setting(lr=0.5)
+        training = fit(
+            net, *given, epochs=200, validation=held, patience=3, keep_best=True, progress=False
+        )
+        assert training.stopped
+        assert len(training.epochs) == training.best + 4 < 200
+        found = evaluate(net, held, gg.cross_entropy)
+        assert found["loss"] == pytest.approx(training.epochs[training.best].validation["loss"])
+
+    def test_clips_and_schedules(self):
+        net, loader, loss, _, _ = setting()
+        sgd = optim.SGD(net.parameters(), lr=1.0)
+        before = weights(net)[: 2 * 16]
+        schedule = optim.StepLR(sgd, 1, gamma=0.0)
+        fit(net, loader, loss, sgd, epochs=1, clip=1e-3, schedule=schedule, progress=False)
+        assert sgd.lr == 0
+        assert np.abs(weights(net)[: 2 * 16] - before).max() <= 1e-3
+
+    def test_a_loss_that_is_not_finite_stops_it(self):
+        net, loader, _, adam, _ = setting()
+        with pytest.raises(gg.NonFiniteError, match="loss is nan in epoch 1"):
+            fit(net, loader, lambda a, b: a.sum() * np.nan, adam, epochs=1, progress=False)
+
+    def test_nothing_to_learn_from(self):
+        net, *given, _ = setting()
+        with pytest.raises(gg.DomainError, match="0 epochs"):
+            fit(net, *given, epochs=0)
+
+    def test_it_is_in_the_namespace(self):
+        assert gg.fit is fit
+
+
+class TestMetrics:
+    def test_accuracy(self):
+        scores = np.array([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
+        assert accuracy(gg.Tensor(scores), [1, 0, 0]) == pytest.approx(2 / 3)
+
+    def test_confusion(self):
+        scores = np.eye(3)[[0, 1, 1, 2]]
+        matrix = confusion_matrix(scores, [0, 1, 2, 2])
+        assert matrix.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+        assert matrix.sum() == 4
+
+    @pytest.mark.parametrize(
+        ("scores", "labels", "kind", "words"),
+        [
+            (np.zeros((2, 3)), [0, 1, 2], gg.ShapeError, r"scores are 2×3, labels \(3,\)"),
+            (np.zeros(3), [0, 1, 2], gg.ShapeError, r"scores are \(3,\)"),
+            (np.zeros((0, 3)), np.zeros(0, int), gg.ShapeError, "scores are 0×3"),
+            (np.zeros((2, 3)), [0.0, 1.0], gg.DTypeError, "labels are float64"),
+        ],
+    )
+    def test_errors_teach(self, scores, labels, kind, words):
+        for metric in (accuracy, confusion_matrix):
+            with pytest.raises(kind, match=words):
+                metric(scores, labels)
+
+    def test_labels_that_are_no_class(self):
+        with pytest.raises(gg.DomainError, match="labels go from 0 to 3"):
+            confusion_matrix(np.zeros((2, 3)), [0, 3])
