@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -121,7 +122,7 @@ def test_without_a_layout_engine_the_run_still_succeeds(few_digits, tmp_path, ca
 
 
 def test_missing_digits_are_one_line_and_a_failure(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(data, "find_spec", lambda name: None)
+    monkeypatch.setattr(data.digits, "find_spec", lambda name: None)
     assert cli.main(["demo", "--out", str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -246,3 +247,71 @@ def test_draw_says_in_one_line_what_is_wrong(arguments, words, module, capsys):
     assert words in error
     assert error.count("\n") == 1
     assert not list(module.glob("g.*")) + list(module.glob("graph.*"))
+
+
+class TestReports:
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path, monkeypatch):
+        (tmp_path / "nets.py").write_text(
+            "from gradgraph import nn\n"
+            "net = nn.Sequential(conv=nn.Conv(1, 4, 3, rng=0), pool=nn.MaxPool(2))\n"
+            "number = 3\n"
+            "class Net(nn.Module):\n"
+            "    def __init__(self): self.fc = nn.Linear(3, 2, rng=0)\n"
+            "    def forward(self, x): return self.fc(x)\n"
+        )
+        monkeypatch.chdir(tmp_path)
+
+    def test_summary(self, capsys):
+        assert cli.main(["summary", "nets.py:net", "--shape", "1x8x8x1"]) == 0
+        text = capsys.readouterr().out
+        assert "sequential.conv" in text
+        assert "40 weights in all" in text
+        assert cli.main(["summary", "nets.py:Net", "--shape", "5x3", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["weights"] == 8
+        assert told["rows"][0]["name"] == "net.fc"
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["nets.py:net", "--shape", "1x8x8x3"], "x has 3 channels but w expects 1"),
+            (["nets.py:number", "--shape", "1"], "nets.py:number is int"),
+            (["nets.py:none", "--shape", "1"], "none"),
+            (["other.py:net", "--shape", "1"], "other.py"),
+        ],
+    )
+    def test_what_cannot_be_summed_up(self, arguments, words, capsys):
+        assert cli.main(["summary", *arguments]) == 1
+        error = capsys.readouterr().err
+        assert words in error
+        assert "Traceback" not in error
+
+    def test_info(self, capsys):
+        assert cli.main(["info"]) == 0
+        text = capsys.readouterr().out
+        for words in (gg.__version__, np.__version__, "backend    numpy"):
+            assert words in text
+        assert cli.main(["info", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["numpy"] == np.__version__
+
+    def test_bench(self, capsys):
+        assert cli.main(["bench", "lenet", "--batch", "2", "--rounds", "1"]) == 0
+        assert re.search(r"lenet +step +\d+\.\d+ +run +\d+\.\d+", capsys.readouterr().out)
+        assert cli.main(["bench", "lenet", "--batch", "2", "--rounds", "1", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["ms"]["lenet"]["step"] > 0
+        assert cli.main(["bench", "nothing"]) == 1
+        assert "no network 'nothing'" in capsys.readouterr().err
+
+    def test_version(self, capsys):
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["--version"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out == f"gradgraph {gg.__version__}\n"
+
+    @pytest.mark.parametrize("name", cli.COMMANDS)
+    def test_help(self, name, capsys):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([name, "--help"])
+        assert caught.value.code == 0
+        assert "usage: gradgraph" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The command line: `demo` trains a LeNet on digits, `draw` draws, `check` verifies a gradient."""
+"""`gradgraph demo`: teach a LeNet to read handwritten digits, and draw its graph."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import data
-from .errors import DomainError, GradgraphError, MissingExtraError
-from .locate import locate, shape
-from .mode import no_grad
-from .nn import LeNet, Module
-from .ops import cross_entropy
-from .optim import SGD
-from .tensor import Tensor, asarray
-from .testing import command
+from .. import data
+from ..errors import DomainError, MissingExtraError
+from ..mode import no_grad
+from ..nn import LeNet, Module
+from ..ops import cross_entropy
+from ..optim import SGD
+from ..tensor import Tensor, asarray
+from .arguments import count, positive
 
 EPOCHS, BATCH, HELD_OUT = 15, 50, 1000
 RATE, MOMENTUM = 0.05, 0.9
@@ -147,7 +145,7 @@ def _bar(total: int) -> Any:
     return tqdm(total=total, unit=" images", unit_scale=True, file=sys.stdout)
 
 
-def demo(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Load digits, train a LeNet for each seed, print test accuracies, save two pictures."""
     images, labels = data.mnist_5k()
     _writable(args.out)
@@ -177,7 +175,7 @@ def demo(args: argparse.Namespace) -> int:
 
 def _teach(net: Module, learn: data.Pair, epochs: int, rng: np.random.Generator) -> dict[str, Any]:
     """Train the network; returns drawings of the last step's graph and of its gradient."""
-    from .viz import draw
+    from ..viz import draw
 
     meter = Meter(epochs, len(learn[1]))
     drawings = {}
@@ -211,140 +209,17 @@ def _save(drawings: dict[str, Any], out: Path) -> None:
         print(f"no pictures: {error.problem}. {error.fix}")
 
 
-def _draw_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=count, default=0, help="of all randomness (default 0)")
+    seeds.add_argument("--seeds", type=count, nargs="+", help="one run each, and their mean")
     parser.add_argument(
-        "target",
-        help="what to draw: module:name or file.py:name of a tensor, a graph, a module or a"
-        " function; a function without --shape is called, and what it returns is drawn",
-    )
-    parser.add_argument(
-        "-o", "--out", type=Path, default=Path("graph.svg"), metavar="FILE",
-        help="where to: .svg, .html (interactive), .png or .dot (default graph.svg)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--shape", action="append", default=[], metavar="1x28x28x1",
-        help="shape of the next input of a module or function",
-    )  # fmt: skip
-    parser.add_argument(
-        "--flow",
-        action="store_true",
-        help="draw the gradient's flow too; the target gives one number then, such as a loss",
-    )
-    parser.add_argument("--backward", action="store_true", help="draw the way back beside it")
-    parser.add_argument("--thumbnails", action="store_true", help="small images in the cards")
-    parser.add_argument("--detail", choices=("full", "overview"), default="full")
-    parser.add_argument("--collapse", action="append", default=[], metavar="SCOPE")
-    parser.add_argument("--title")
-    parser.add_argument("--budget", type=_positive, help="the most cards")
-
-
-def draw(args: argparse.Namespace) -> int:
-    """Draw what a module and a name say, into a file."""
-    from . import viz
-
-    _, target = locate(args.target)
-    inputs: list[Any] = [shape(text) for text in args.shape]
-    if isinstance(target, type):
-        target = _called(target, args.target)
-    made = ""
-    if inputs and (args.flow or args.backward):  # a gradient needs values
-        rng = np.random.default_rng(0)
-        inputs = [np.asarray(_called(partial(rng.normal, size=n), "--shape")) for n in inputs]
-        made = " on random inputs"
-    if callable(target) and not isinstance(target, Module | Tensor) and not inputs:
-        target = _called(target, args.target)
-    budget = {} if args.budget is None else {"budget": args.budget}
-    drawing = _called(
-        partial(viz.draw, target, *inputs),
-        args.target,
-        flow=args.flow,
-        backward=args.backward,
-        detail=args.detail,
-        collapse=args.collapse,
-        thumbnails=args.thumbnails,
-        title=args.title or args.target.rpartition(":")[2] + made,
-        **budget,
-    )
-    print(drawing.save(args.out))
-    return 0
-
-
-def _called(function: Any, name: str, **options: Any) -> Any:
-    try:
-        return function(**options)
-    except (GradgraphError, OSError):
-        raise
-    except (Exception, SystemExit) as error:
-        raise DomainError(
-            repr(name),
-            f"calling it fails with {type(error).__name__}: {error}",
-            "Give a --shape for each input, and none to a function that takes none.",
-        ) from error
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 1 for a failure, 2 for wrong usage.
-
-    Args:
-        argv: the arguments; those of the process by default.
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m gradgraph", description="A computation-graph autodiff engine."
-    )
-    commands = parser.add_subparsers(required=True, metavar="command")
-    add = commands.add_parser(
-        "demo", help="teach a LeNet to read handwritten digits, and draw its graph"
-    )
-    seeds = add.add_mutually_exclusive_group()
-    seeds.add_argument("--seed", type=_count, default=0, help="of all randomness (default 0)")
-    seeds.add_argument("--seeds", type=_count, nargs="+", help="one run each, and their mean")
-    add.add_argument(
         "--epochs",
-        type=_positive,
+        type=positive,
         default=EPOCHS,
         help=f"passes over the digits (default {EPOCHS})",
     )
-    add.add_argument(
+    parser.add_argument(
         "--out", type=Path, default=Path("out"), help="folder of the pictures (default out/)"
     )
-    add.set_defaults(run=demo)
-    add = commands.add_parser("draw", help="draw the graph of a tensor, a function or a module")
-    _draw_arguments(add)
-    add.set_defaults(run=draw)
-    add = commands.add_parser("check", help="verify the derivatives of a function or an op")
-    command.add_arguments(add)
-    add.set_defaults(run=command.run)
-    args = parser.parse_args(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal that knows no arrows shows "?"
-    if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (closed by the caller)
-    try:
-        return int(args.run(args))
-    except GradgraphError as error:
-        print(f"{error.op}: {error.problem}. {error.fix}", file=sys.stderr)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (whoever read has seen enough)
-        return 1
-    except OSError as error:
-        where = f": {error.filename}" if error.filename else ""
-        print(f"{error.strerror}{where}", file=sys.stderr)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    return 1
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text[:20]!r} is no int ≥ 0")
-    if len(text) > 18:
-        raise argparse.ArgumentTypeError(f"an int of {len(text):,} digits is too large")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not _count(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no int ≥ 1")
-    return int(text)
