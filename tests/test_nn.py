@@ -419,3 +419,18 @@ class TestSummary:
         w = parameter(np.ones((1, 3)), "w")
         (row,) = gg.summary(lambda x: Both()(x, w)[0], (1, 3)).rows
         assert (row.op, row.weights, row.shape) == ("both", 3, (1, 3))
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (3, 3, 2, 5), (1, 3), (0, 2)])
+def test_orthogonal_weights(shape):
+    w = nn.init.orthogonal(shape, rng=0, gain=2.0)
+    assert w.shape == shape
+    assert w.dtype == np.float32
+    matrix = w.reshape(-1, shape[-1]).astype(float)
+    inner = matrix.T @ matrix if len(matrix) >= shape[-1] else matrix @ matrix.T
+    np.testing.assert_allclose(inner, 4 * np.eye(len(inner)), atol=1e-5)
+
+
+def test_orthogonal_weights_prefer_no_direction():
+    signs = [np.sign(nn.init.orthogonal((3, 3), rng=seed)) for seed in range(200)]
+    assert np.abs(np.mean(signs, 0)).max() < 0.3

@@ -107,6 +107,42 @@ def xavier_uniform(shape: Shape, *, rng: Rng, groups: int = 1, gain: float = 1.0
     return _uniform(shape, gain * sqrt(2 / max(sum(fans(shape, groups)), 1)), rng)
 
 
+def orthogonal(shape: Shape, *, rng: Rng, gain: float = 1.0) -> Array:
+    """Weights that keep lengths: the matrix (inputs, outputs) has orthonormal columns, or rows.
+
+    Source: Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in
+    deep linear neural networks (2013).
+
+    Args:
+        shape: (*kernel, C_in / groups, C_out) or (in, out); all axes but the last are the inputs.
+        rng: a numpy Generator, which goes on, or a seed; every such matrix is equally likely.
+        gain: factor of all numbers.
+
+    Raises:
+        ShapeError: if the shape has fewer than two axes.
+
+    >>> w = orthogonal((6, 4), rng=0)
+    >>> np.allclose(w.T @ w, np.eye(4), atol=1e-6)
+    True
+    """
+    fans(shape)
+    rows, columns = prod(shape[:-1]), shape[-1]
+    wide = rows < columns
+    square = generator(rng, "nn.init").normal(size=(columns, rows) if wide else (rows, columns))
+    q, r = np.linalg.qr(square)
+    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)  # else some are likelier than others
+    return (gain * (q.T if wide else q)).reshape(shape).astype(np.float32)
+
+
+def zeros(shape: Shape) -> Array:
+    """Zeros: for biases, and for a last layer that shall change nothing at first.
+
+    >>> zeros((2,))
+    array([0., 0.], dtype=float32)
+    """
+    return np.zeros(shape, np.float32)
+
+
 def _normal(shape: Shape, deviation: float, rng: Rng) -> Array:
     return (generator(rng, "nn.init").normal(size=shape) * deviation).astype(np.float32)
 
