@@ -10,6 +10,7 @@ Drawing(2 ops)
 1.0
 """
 
+from .confusion import Confusion, confusion
 from .cuboids import Cuboids, cuboids
 from .drawing import Drawing, draw
 from .engine import EngineError, EngineTimeout
@@ -22,6 +23,7 @@ from .stepping import Playback, playback
 from .theme import Thresholds
 
 __all__ = [
+    "Confusion",
     "Cuboids",
     "Drawing",
     "EngineError",
@@ -32,6 +34,7 @@ __all__ = [
     "Playback",
     "RasterError",
     "Thresholds",
+    "confusion",
     "cuboids",
     "draw",
     "flow",
