@@ -1,0 +1,17 @@
+"""What the site needs besides the pages of docs/: the README as its first page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[2]
+
+
+def on_files(files: Files, config: Any, **_: Any) -> Files:
+    """Add index.md, the README with links that count from docs/."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
+    files.append(File.generated(config, "index.md", content=text))
+    return files
