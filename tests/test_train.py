@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -84,6 +86,19 @@ class TestFit:
             fit(net, *given, epochs=3, progress=False)
             ends.append(weights(net))
         assert np.array_equal(*ends)
+
+    def test_two_trainings_in_two_threads_do_not_disturb_each_other(self):
+        def run(seed):
+            net, *given, held = setting(seed)
+            with gg.scope(f"net{seed}"):
+                fit(net, *given, epochs=5, validation=held, progress=False)
+            return weights(net)
+
+        alone = [run(seed) for seed in range(2)]
+        with ThreadPoolExecutor(2) as pool:
+            together = list(pool.map(run, range(2)))
+        for a, b in zip(alone, together, strict=True):
+            assert np.array_equal(a, b)
 
     def test_stops_early_and_keeps_the_best(self):
         net, *given, held = setting(lr=0.5)
