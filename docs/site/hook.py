@@ -1,4 +1,4 @@
-"""What the site needs besides the pages of docs/: the README as its first page."""
+"""What the site has besides the pages of docs/: the README as its first page, measurements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def on_files(files: Files, config: Any, **_: Any) -> Files:
-    """Add index.md, the README with links that count from docs/."""
+    """Add index.md, the README with links that count from docs/, and the measurements."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
     files.append(File.generated(config, "index.md", content=text))
+    results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    files.append(File.generated(config, "benchmarks/RESULTS.md", content=results))
     return files
