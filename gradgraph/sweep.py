@@ -389,7 +389,8 @@ def _mutated(v: Vertex) -> MutationError:
     where = f" in {v.scope}" if v.scope else ""
     return MutationError(
         getattr(v.op, "name", "op"),
-        f"its input {names} was changed by assign() after {getattr(v.op, 'name', 'op')}{where}"
-        " had used it, so the recorded graph no longer matches its value",
-        "Compute the forward pass again, or call assign() after the sweep.",
+        f"its input {names} was changed by assign() or an optimiser's step after"
+        f" {getattr(v.op, 'name', 'op')}{where} had used it, so the recorded graph no longer"
+        " matches its value",
+        "Compute the forward pass again, or change it after the sweep.",
     )

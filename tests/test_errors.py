@@ -159,9 +159,9 @@ GOLDEN = [
     (
         gg.MutationError,
         lambda: mutated().backward(),
-        "multiply (net.conv2): its input w (scalar, version 1) was changed by assign() after"
-        " multiply in net.conv2 had used it, so the recorded graph no longer matches its value."
-        " Compute the forward pass again, or call assign() after the sweep.",
+        "multiply (net.conv2): its input w (scalar, version 1) was changed by assign() or an"
+        " optimiser's step after multiply in net.conv2 had used it, so the recorded graph no longer"
+        " matches its value. Compute the forward pass again, or change it after the sweep.",
     ),
     (
         gg.GradError,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gradgraph as gg
-from gradgraph import nn, optim
+from gradgraph import nn, optim, viz
 from gradgraph.testing import check
 
 RNG = np.random.default_rng(0)
@@ -310,3 +310,35 @@ def test_a_small_network_of_everything_learns():
         optimizer.step()
     guesses = net.eval()(x).data.argmax(-1)
     assert (guesses == labels).mean() > 0.9
+
+
+class TestLooking:
+    """Whoever looks at a network leaves it as it is."""
+
+    @pytest.mark.parametrize(
+        "look",
+        [
+            lambda net, x: nn.summary(net, x.shape),
+            lambda net, x: nn.summary(net, x),
+            lambda net, x: gg.draw(net, x.shape),
+            lambda net, x: gg.draw(net, x),
+            lambda net, x: gg.cuboids(net, x),
+            lambda net, x: viz.saliency(net, x),
+            lambda net, x: viz.occlusion(net, x, size=3),
+        ],
+    )
+    def test_nothing_changes(self, look):
+        rng = np.random.default_rng(0)
+        net = nn.Sequential(
+            nn.Conv(1, 3, 3, rng=rng),
+            nn.BatchNorm(3),
+            nn.Dropout(0.5, rng=rng),
+            nn.Flatten(),
+            nn.Linear(3 * 4 * 4, 2, rng=rng),
+        )
+        net[1].eval()
+        before = net.state_dict(), rng.bit_generator.state, [m.training for m in net.modules()]
+        look(net, images(2, 6, 6, 1))
+        after = net.state_dict(), rng.bit_generator.state, [m.training for m in net.modules()]
+        assert before[1:] == after[1:]
+        assert all(np.array_equal(before[0][k], after[0][k]) for k in before[0])

@@ -878,3 +878,29 @@ class TestStrategies:
 def test_the_page_of_kinks_is_that_of_the_declarations():
     page = (ROOT / "docs" / "kinks.md").read_text(encoding="utf-8")
     assert gg.testing.kink_table() in page
+
+
+def sliding(x, w):
+    """A filter with stride 2, as homework has it."""
+    return np.array([x[i : i + len(w)] @ w for i in range(0, len(x) - len(w) + 1, 2)])
+
+
+def sliding_back(g, x, w, *, overlap):
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for i, c in enumerate(g):
+        window = slice(2 * i, 2 * i + len(w))
+        dx[window] = c * w + (dx[window] if overlap else 0)
+        dw += c * x[window]
+    return dx, dw
+
+
+def test_guessed_shapes_are_not_all_alike_and_are_told():
+    right = check(sliding, vjp=lambda g, x, w: sliding_back(g, x, w, overlap=True))
+    assert "shapes were guessed, and may hide a fault: x (7,), w (3,); x (5,), w (2,)" in str(right)
+    with pytest.raises(WrongGradient):
+        check(sliding, vjp=lambda g, x, w: sliding_back(g, x, w, overlap=False))
+    with pytest.raises(WrongGradient):
+        check(lambda x, w, b: x @ w + b, vjp=lambda g, x, w, b: (g @ w.T, x.T @ g, g))
+    report = check(lambda x, w: x @ w)
+    assert "x 2×3, w 3×4" in str(report)
+    assert "guessed" not in str(check(lambda x: x * x, np.ones(2)))

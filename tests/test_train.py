@@ -129,6 +129,12 @@ class TestFit:
         with pytest.raises(gg.DomainError, match="0 epochs"):
             fit(net, *given, epochs=0)
 
+    def test_data_that_is_no_loader(self):
+        net, loader, loss, adam, held = setting()
+        for given in (held, loader.dataset, 3):
+            with pytest.raises(gg.DTypeError, match="not a DataLoader"):
+                fit(net, given, loss, adam, epochs=1)
+
     def test_it_is_in_the_namespace(self):
         assert gg.fit is fit
 
@@ -157,6 +163,10 @@ class TestMetrics:
         for metric in (accuracy, confusion_matrix):
             with pytest.raises(kind, match=words):
                 metric(scores, labels)
+
+    def test_a_network_is_no_scores(self):
+        with pytest.raises(gg.DTypeError, match="scores are Linear"):
+            accuracy(nn.Linear(2, 2, rng=0), [0])
 
     def test_labels_that_are_no_class(self):
         with pytest.raises(gg.DomainError, match="labels go from 0 to 3"):

@@ -81,8 +81,9 @@ def flow(loss: Vertex, cotangent: Any = None) -> Flow:
         if v._seen != sum(x.version for x in v.inputs):
             raise MutationError(
                 "viz.flow",
-                f"an input of {v.op.name} was changed by assign() after the forward pass",
-                "Compute the forward pass again, or draw before assign().",
+                f"an input of {v.op.name} was changed by assign() or an optimiser's step after the"
+                " forward pass",
+                "Compute the forward pass again, or draw before that.",
             )
         asked = [x in wanted for x in v.inputs]
         parts = v.op.pulls(g, v._data, [x._data for x in v.inputs], v.saved, asked)

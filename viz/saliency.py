@@ -1,7 +1,7 @@
 """What a network looks at: a score's slopes by the pixels, maps weighted by slopes, hidden patches.
 
 A score is one column of what the network returns for a batch, before any softmax. No gradient of a
-parameter is read or written.
+parameter is read or written; a module runs in `eval` mode, whatever mode it is in.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from gradgraph.errors import DomainError, DTypeError, GradError, ShapeError
 from gradgraph.graph import Graph
 from gradgraph.mode import enable_grad, no_grad
+from gradgraph.nn.module import unchanged
 from gradgraph.node import Vertex
 from gradgraph.spec import show
 from gradgraph.sweep import downstream, pull, reach
@@ -199,7 +200,8 @@ def _images(op: str, x: Any) -> Array:
 
 
 def _scores(op: str, f: Function, images: Any) -> Vertex:
-    scores = f(asarray(images))
+    with unchanged(f, training=False):
+        scores = f(asarray(images))
     if not isinstance(scores, Vertex):
         raise DTypeError(
             op,

@@ -9,6 +9,7 @@ from typing import Any
 from gradgraph.errors import DTypeError
 from gradgraph.graph import Graph
 from gradgraph.mode import capture, enable_grad
+from gradgraph.nn.module import unchanged
 from gradgraph.node import Vertex
 from gradgraph.tensor import Tensor
 from gradgraph.trace import given
@@ -45,7 +46,7 @@ def traced(target: Any, inputs: Sequence[Any]) -> Graph:
         )
     names = _names(target, len(inputs))
     leaves = [_leaf(x, name) for x, name in zip(inputs, names, strict=True)]
-    with enable_grad(), capture():
+    with enable_grad(), capture(), unchanged(target):
         out = target(*leaves)
     if not isinstance(out, Vertex) and not (
         isinstance(out, tuple | list) and out and all(isinstance(o, Vertex) for o in out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def _state(name: str, part: Any) -> dict[str, Any]:
         k: v if isinstance(v, np.ndarray) else _listed(v) for k, v in part.state_dict().items()
     }
     if isinstance(part, Module):
-        generators = {k: _listed(g.bit_generator.state) for k, g in _generators(part)}
+        generators = {k: _listed(g.bit_generator.state) for k, g in part.named_generators()}
         state |= {"generators": generators} if generators else {}
     return state
 
@@ -155,7 +155,7 @@ def _put(name: str, part: Any, state: Mapping[str, Any]) -> None:
         part.bit_generator.state = state["state"]
         return
     if isinstance(part, Module):
-        saved, own = state.pop("generators", {}), dict(_generators(part))
+        saved, own = state.pop("generators", {}), dict(part.named_generators())
         if saved.keys() != own.keys():
             raise ValueError(f"generators {sorted(saved)} were saved, and it has {sorted(own)}")
         part.load_state_dict(state)
@@ -163,14 +163,6 @@ def _put(name: str, part: Any, state: Mapping[str, Any]) -> None:
             generator.bit_generator.state = saved[key]
         return
     part.load_state_dict(state)
-
-
-def _generators(module: Module) -> Iterator[tuple[str, np.random.Generator]]:
-    """The generators that the layers of a module hold, by dotted name."""
-    for path, layer in module.named_modules():
-        for name, value in vars(layer).items():
-            if isinstance(value, np.random.Generator):
-                yield f"{path}.{name}".lstrip("."), value
 
 
 def _listed(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Self
 
@@ -88,6 +89,13 @@ class Module:
     def parameters(self) -> Iterator[Tensor]:
         """The leaves that require grad: what an optimiser changes."""
         return (t for _, t in self.named_parameters())
+
+    def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
+        """The generators that layers draw chance from, with dotted names."""
+        for path, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, np.random.Generator):
+                    yield _join(path, name), value
 
     # What can be done to all of them
 
@@ -233,6 +241,44 @@ class Module:
             if value is module and not name.startswith("_"):
                 return name
         return next((name for name, held in self.named_modules() if held is module), None)
+
+
+@contextmanager
+def unchanged(target: Any, training: bool | None = None) -> Iterator[None]:
+    """Run a module inside of this, and it is afterwards as it was: buffers, chance, and mode.
+
+    Args:
+        target: a module; anything else is left alone.
+        training: the mode that it runs in; None for its own.
+
+    >>> from gradgraph import nn
+    >>> layer = nn.BatchNorm(2)
+    >>> with unchanged(layer):
+    ...     _ = layer(np.ones((4, 2), np.float32))
+    >>> layer.mean.tolist()
+    [0.0, 0.0]
+    """
+    if not isinstance(target, Module):
+        yield
+        return
+    modes = [(m, vars(m).get("training")) for m in target.modules()]
+    states = [(g, g.bit_generator.state) for _, g in target.named_generators()]
+    buffers = [(t, t.version, t.numpy()) for _, t in target._state() if not t.requires_grad]
+    if training is not None:
+        target.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            if mode is None:
+                vars(module).pop("training", None)
+            else:
+                module.training = mode
+        for generator, state in states:
+            generator.bit_generator.state = state
+        for t, version, value in buffers:
+            if t.version != version:
+                t.assign(value)
 
 
 def _join(path: str, name: str) -> str:

@@ -24,6 +24,7 @@ from ..ops.reduce import Reduce
 from ..ops.shape import Reshape, Transpose
 from ..spec import Shape, Spec, brief
 from ..trace import given
+from .module import unchanged
 
 # For each spatial axis: first and last + 1 pixel of the input that the result at 0 sees, and how
 # many pixels of the input lie between neighbouring results.
@@ -127,7 +128,7 @@ def started(module: Any, x: Any, where: str = "summary") -> Graph:
     """The graph of one run of a module on an input, or of none on a shape or spec; `where` is the
     function that errors name."""
     start = given(x, where)
-    with enable_grad(), capture():
+    with enable_grad(), capture(), unchanged(module):
         out = module(start)
     if not isinstance(out, Vertex):
         raise DTypeError(

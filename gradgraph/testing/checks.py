@@ -14,6 +14,7 @@ import numpy as np
 from ..draw import Draw
 from ..errors import GradgraphError, MissingExtraError
 from ..op import Op
+from ..spec import show
 from .case import (
     CannotCheck,
     Case,
@@ -34,6 +35,17 @@ from .strategies import Arguments, tensors
 UNDECIDED = 0.5  # a larger share of comparisons that decide nothing is no verdict
 EXAMPLES, NEARBY = 30, 4  # inputs that `check` tries: drawn; an example and points near it
 TRIED_SHAPES: tuple[tuple[int, ...], ...] = ((2, 3), (3,), (), (2, 3, 4), (2, 6, 6, 1), (1, 9, 1))
+# What does not broadcast is accepted by what contracts: sliding filters, products of matrices.
+UNEQUAL_SHAPES: dict[int, tuple[tuple[tuple[int, ...], ...], ...]] = {
+    2: (
+        *(((7,), (3,)), ((5,), (2,)), ((2, 3), (3, 4)), ((4, 2), (5, 2)), ((6, 5), (3, 2))),
+        *(((2, 7, 2), (3, 2, 4)), ((2, 5, 5, 2), (3, 3, 2, 3))),
+    ),
+    3: (
+        *(((7,), (3,), ()), ((2, 3), (3, 4), (4,)), ((4, 2), (5, 2), (5,))),
+        *(((2, 7, 2), (3, 2, 4), (4,)), ((2, 5, 5, 2), (3, 3, 2, 3), (3,))),
+    ),
+}
 
 
 def check(
@@ -100,14 +112,13 @@ def check(
         raise CannotCheck(function.__name__, "it is a class", "Pass an instance of it.")
     name = name or name_of(function)
     checked = _Checked(function, name, vjp, jvp, order)
-    if not inputs:
-        inputs = _guessed(checked)
+    choices = [inputs] if inputs else _guessed(checked)
     start = time.perf_counter()
-    drawn = any(map(_is_strategy, inputs))
+    drawn = any(map(_is_strategy, choices[0]))
     with _listened(name):
         if drawn:
             tries = EXAMPLES if examples is None else examples
-            result = search(_drawn(inputs, checked), tries, seed)
+            result = search(_drawn(choices, checked), tries, seed)
         else:
             case = checked.at(inputs)
             result = _around(case, NEARBY if examples is None else examples, order, kinks, seed)
@@ -265,6 +276,7 @@ class _Checked:
         self.vjp, self.jvp = vjp, jvp
         self.pair = vjp is not None or jvp is not None
         self.order = 1 if self.pair else order
+        self.guessed = ""
         for kind, rule in (("vjp", vjp), ("jvp", jvp)):
             if rule is not None and not callable(rule):
                 raise CannotCheck(name, f"{kind} is {rule!r:.40}, no function", "Pass a function.")
@@ -332,8 +344,12 @@ def _is_strategy(value: Any) -> bool:
     return hasattr(value, "flatmap") and hasattr(value, "example")
 
 
-def _guessed(checked: _Checked) -> tuple[Any, ...]:
-    """A strategy for each required argument, of the first shape that the function accepts."""
+def _guessed(checked: _Checked) -> list[tuple[Any, ...]]:
+    """Choices of a strategy for each required argument, of shapes that the function accepts.
+
+    These are the first shape that it accepts for all of them, and whatever does not broadcast; what
+    was guessed becomes a note of the report.
+    """
     function = checked.function
     try:
         parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
@@ -345,16 +361,29 @@ def _guessed(checked: _Checked) -> tuple[Any, ...]:
     if not count:
         checked.case((), {})  # a test that checks something itself fails here
         raise CannotCheck(checked.name, "it takes no arguments", "Give it what it depends on.")
-    errors = []
-    for shape in TRIED_SHAPES:
+    errors: list[str] = []
+
+    def accepts(shapes: Sequence[tuple[int, ...]]) -> bool:
         rng = np.random.default_rng(0)
-        args = [normal(rng, shape) for _ in range(count)]
         try:
-            checked.at(args)
+            case = checked.at([normal(rng, shape) for shape in shapes])
         except CannotCheck as error:
             errors.append(error.problem)
-            continue
-        return tuple(tensors(shape) for _ in range(count))
+            return False
+        return bool(case.value(case.xs).size)
+
+    alike = ((shape,) * count for shape in TRIED_SHAPES)
+    found = [shapes for shapes in [next(filter(accepts, alike), None)] if shapes is not None]
+    unequal = list(filter(accepts, UNEQUAL_SHAPES.get(count, ())))
+    found = unequal if unequal and checked.pair else found + unequal  # arrays that fit by accident
+    if found:
+        names = argument_names(function, count)
+        told = [
+            ", ".join(f"{n} {show(s)}" for n, s in zip(names, shapes, strict=True))
+            for shapes in found
+        ]
+        checked.guessed = f"shapes were guessed, and may hide a fault: {'; '.join(told)}"
+        return [tuple(map(tensors, shapes)) for shapes in found]
     raise CannotCheck(
         checked.name,
         "no inputs were given, and it accepts none of the shapes that were tried for all its"
@@ -459,11 +488,12 @@ def _sizes(x: Any) -> Any:
     return np.where(x == 0, spread or 1e-3, np.abs(x))
 
 
-def _drawn(inputs: Sequence[Any], checked: _Checked) -> Callable[[Any], Trial]:
-    """Points that strategies draw; what is no strategy is passed as it is."""
+def _drawn(choices: Sequence[Sequence[Any]], checked: _Checked) -> Callable[[Any], Trial]:
+    """Points that strategies of one choice draw; what is no strategy is passed as it is."""
     st = needs_hypothesis().strategies
 
     def build(data: Any) -> Trial:
+        inputs = choices[data.draw(st.integers(0, len(choices) - 1)) if len(choices) > 1 else 0]
         values = [data.draw(i) if _is_strategy(i) else i for i in inputs]
         if len(values) > 1 and data.draw(st.integers(0, 4)) == 4:
             values = _tied_together(inputs, values, data.draw(st.integers(0, 2**16)))
@@ -557,9 +587,10 @@ def undecided(name: str, where: str) -> CannotCheck:
 
 
 def _notes(checked: _Checked | None, order: int) -> list[str]:
+    guessed = [checked.guessed] if checked is not None and checked.guessed else []
     if checked is None or not checked.pair:
-        return [] if order == 2 else ["second derivatives were not checked (order=1)"]
-    notes = ["the definition and second derivatives of a bare pair are not checked"]
+        return guessed + ([] if order == 2 else ["second derivatives were not checked (order=1)"])
+    notes = [*guessed, "the definition and second derivatives of a bare pair are not checked"]
     if checked.vjp is None or checked.jvp is None:
         missing = "vjp" if checked.vjp is None else "jvp"
         notes.append(f"there is no {missing}, so the adjoint identity is not checked")

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import io
 from ..data import DataLoader
-from ..errors import DomainError, NonFiniteError
+from ..errors import DomainError, DTypeError, NonFiniteError
 from ..mode import no_grad
 from ..nn.module import Module
 from ..optim import Optimizer, ReduceLROnPlateau, Schedule, clip_grad_norm
@@ -108,9 +108,11 @@ def fit(
         clip: the greatest norm of the gradient.
         patience: stop after so many epochs in a row in which the validation loss (without one, the
             loss) did not become better.
-        checkpoint: file to save everything to after each epoch. If it is there, the training goes
-            on from it, and ends with the same weights as one that was not interrupted. Its random
-            numbers must come from the loader's and the layers' generators.
+        checkpoint: file to save everything to after each epoch: the parts model, optimizer, loader,
+            schedule, best and epochs (`gradgraph.io.load(path, model=net)` loads the weights). If
+            it is there, the training goes on from it, and ends with the same weights as one that
+            was not interrupted. Its random numbers must come from the loader's and the layers'
+            generators.
         keep_best: give the model back with the weights of its best epoch.
         progress: whether to show it: a bar in a terminal (with rich), else a line for each epoch.
 
@@ -133,6 +135,12 @@ def fit(
     >>> training.epochs[-1].loss < 0.1
     True
     """
+    if not isinstance(data, DataLoader):
+        raise DTypeError(
+            "fit",
+            f"data is {type(data).__name__}, not a DataLoader",
+            "Use data.DataLoader((x, y), 32, rng=0), or DataLoader(folder, 32, rng=0).",
+        )
     if epochs < 1 or not len(data):
         raise DomainError(
             "fit", f"{epochs} epochs of {len(data)} batches are no training", "Use epochs=10."

@@ -68,6 +68,12 @@ def confusion_matrix(scores: Any, labels: Any, classes: int | None = None) -> Ar
 
 
 def _guesses(op: str, scores: Any, labels: Any) -> tuple[Array, Array]:
+    if callable(scores):
+        raise DTypeError(
+            op,
+            f"scores are {type(scores).__name__}, not numbers",
+            'Pass net(x), or use evaluate(net, (x, y), loss, {"accuracy": accuracy}).',
+        )
     scores, labels = np.asarray(getattr(scores, "_data", scores)), _labels(op, labels)
     if scores.ndim != labels.ndim + 1 or scores.shape[:-1] != labels.shape or not scores.size:
         raise ShapeError(
