@@ -259,6 +259,7 @@ class TestReports:
             "class Net(nn.Module):\n"
             "    def __init__(self): self.fc = nn.Linear(3, 2, rng=0)\n"
             "    def forward(self, x): return self.fc(x)\n"
+            "def make(): return Net()\n"
         )
         monkeypatch.chdir(tmp_path)
 
@@ -271,6 +272,12 @@ class TestReports:
         told = json.loads(capsys.readouterr().out)
         assert told["weights"] == 8
         assert told["rows"][0]["name"] == "net.fc"
+        for target, shape, weights in (
+            ("nets.py:make", "5x3", "8 weights"),
+            ("gradgraph.models:LeNet5", "1x28x28x1", "61,706 weights"),
+        ):
+            assert cli.main(["summary", target, "--shape", shape]) == 0
+            assert weights in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("arguments", "words"),

@@ -169,6 +169,11 @@ def loader(**options):
 ROWS = (np.arange(10), np.arange(10) * 10)
 
 
+def test_only_arrays_are_split():
+    with pytest.raises(gg.DTypeError, match="images are ArrayDataset"):
+        data.split(data.ArrayDataset(*ROWS), ROWS[1], test=2, rng=0)
+
+
 class TestLoader:
     @pytest.mark.parametrize("prefetch", [0, 1, 3])
     def test_every_item_once_in_each_epoch(self, prefetch):

@@ -184,6 +184,19 @@ def test_the_readme_says_what_happens():
     assert not said, "".join(said)
 
 
+def test_the_page_on_ops_says_what_happens():
+    text = (ROOT / "docs" / "own_op.md").read_text(encoding="utf-8")
+    source = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(source, {}, "own_op.md", "own_op.md", 0)
+    said = []
+    try:
+        doctest.DocTestRunner().run(test, out=said.append)
+    finally:
+        for name in ("x_cos", "wrong"):
+            gg.Op.registry.pop(name, None)
+    assert not said, "".join(said)
+
+
 def test_the_readme_marks_its_two_commands():
     commands = {before: code for before, code in blocks("sh") if before.startswith("<!-- ci:")}
     assert set(commands) == {"<!-- ci: demo -->", "<!-- ci: tests -->"}
@@ -199,7 +212,7 @@ def test_nothing_installs_the_package_of_another_owner():
 
 def test_the_readme_names_functions_that_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text.partition("The functions, named")[2].partition("A new op is one class")[0]
+    table = text.partition("The functions, named")[2].partition("[An op of your own]")[0]
     names = set(re.findall(r"`([a-z]\w+)`", table)) - {"rng"}
     assert len(names) > 100
     assert [name for name in names if not callable(getattr(gg, name, None))] == []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+from functools import partial
 from typing import Any
 
 from ..errors import DomainError, GradgraphError
 from ..locate import locate
+from ..nn import Module
 
 
 def count(text: str) -> int:
@@ -26,9 +29,16 @@ def positive(text: str) -> int:
 
 
 def located(name: str) -> Any:
-    """What module:name or file.py:name says; of a class, an instance."""
+    """What module:name or file.py:name says; of a class, an instance, with the seed 0 if it asks
+    for one; of a function that makes a module and takes nothing, the module."""
     _, target = locate(name)
-    return called(target, name) if isinstance(target, type) else target
+    if isinstance(target, type):
+        seeded = "rng" in inspect.signature(target).parameters
+        return called(partial(target, rng=0) if seeded else target, name)
+    if inspect.isfunction(target) and not inspect.signature(target).parameters:
+        made = called(target, name)
+        return made if isinstance(made, Module) else target
+    return target
 
 
 def called(function: Any, name: str, **options: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import DomainError, ShapeError
+from ..errors import DomainError, DTypeError, ShapeError
 from ..ops.random import Rng, generator
 from ..tensor import Array
 
@@ -83,6 +83,7 @@ def split(images: Array, labels: Array, *, test: int = 1000, rng: Rng) -> tuple[
 
     Raises:
         ShapeError: if lengths differ.
+        DTypeError: if the images are no array.
         DomainError: if test is not between 0 and N.
 
     >>> labels = np.array([0, 1] * 5)
@@ -90,7 +91,13 @@ def split(images: Array, labels: Array, *, test: int = 1000, rng: Rng) -> tuple[
     >>> train[1].tolist().count(1), held_out[1].tolist().count(1)
     (3, 2)
     """
-    n = len(labels)
+    if not isinstance(images, np.ndarray):
+        raise DTypeError(
+            "split",
+            f"images are {type(images).__name__}, not an array",
+            "Split the numbers of the items: split(np.arange(len(folder)), labels, rng=0).",
+        )
+    labels, n = np.asarray(labels), len(labels)
     if len(images) != n:
         raise ShapeError("split", f"{len(images)} images but {n} labels", "Pass one label each.")
     if not 0 <= test <= n:
