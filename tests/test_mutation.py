@@ -42,7 +42,7 @@ def test_a_mechanical_mutant_is_noticed(mutant):
 def test_an_equivalent_mutant_exists_and_computes_the_same(name):
     (mutant,) = (m for m in MUTANTS if m.name == name)
     assert EQUIVALENT[name]
-    assert not noticed(mutant, 50)
+    assert not noticed(mutant, 10)
 
 
 def test_no_function_that_a_test_holds_is_out_of_date():
