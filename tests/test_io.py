@@ -75,6 +75,13 @@ class TestRoundTrip:
             step(first), step(second)
         assert everything(first) == everything(second)
 
+    def test_the_same_state_is_the_same_bytes(self, tmp_path):
+        files = []
+        for i in range(20):
+            save(tmp_path / str(i), **training(0), epoch=1)
+            files.append((tmp_path / str(i)).read_bytes())
+        assert len(set(files)) == 1
+
     @pytest.mark.parametrize("kind", [np.random.MT19937, np.random.Philox, np.random.SFC64])
     def test_every_kind_of_generator(self, tmp_path, kind):
         first, second = (np.random.Generator(kind(seed)) for seed in (1, 2))

@@ -17,7 +17,7 @@ from ..version import VERSION
 from . import atomic
 
 FORMAT = 1
-_KEY, _DIGEST = "gradgraph", "gradgraph.sha256"
+_KEY = "gradgraph"  # under it: a checksum, a space, and the head as JSON
 _GENERATOR = "numpy generator"
 
 
@@ -71,7 +71,7 @@ def save(path: str | Path, **parts: Any) -> None:
         raise CheckpointError(
             "save", f"a part cannot be saved: {error}", "Save arrays, numbers, texts, and lists."
         ) from None
-    metadata = {_KEY: text, _DIGEST: _digest(text, arrays)}
+    metadata = {_KEY: f"{_digest(text, arrays)} {text}"}  # one entry: several have no order
     atomic.write(Path(path), module.save(arrays, metadata=metadata))
 
 
@@ -206,7 +206,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             "Read its arrays with safetensors, and pass them to load_state_dict.",
         )
     try:
-        head = json.loads(metadata[_KEY])
+        digest, _, text = metadata[_KEY].partition(" ")
+        head = json.loads(text)
         version = head["format"]
         kinds, state = head["parts"], head["state"]
         if not (isinstance(kinds, dict) and isinstance(state, dict)):
@@ -215,7 +216,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise CheckpointError(
             "load", f"the head of {path} is damaged: {error}", "Load an older checkpoint."
         ) from None
-    if metadata.get(_DIGEST) != _digest(metadata[_KEY], arrays):
+    if digest != _digest(text, arrays):
         raise CheckpointError(
             "load", f"{path} is damaged: its checksum is another", "Load an older checkpoint."
         )
