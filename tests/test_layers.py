@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import gradgraph as gg
-from gradgraph import nn, optim, viz
+from gradgraph import models, nn, optim, viz
 from gradgraph.testing import check
 
 RNG = np.random.default_rng(0)
+X43 = np.zeros((4, 3), np.float32)
 
 
 def images(*shape, dtype=np.float32):
@@ -57,7 +58,27 @@ LAYERS = {
     "SiLU": (lambda: nn.SiLU(), (4, 3), (4, 3)),
     "Softplus": (lambda: nn.Softplus(), (4, 3), (4, 3)),
     "Softmax": (lambda: nn.Softmax(), (4, 3), (4, 3)),
+    "ReLU": (lambda: nn.ReLU(), (4, 3), (4, 3)),
+    "ReLU6": (lambda: nn.ReLU6(), (4, 3), (4, 3)),
+    "LeakyReLU": (lambda: nn.LeakyReLU(), (4, 3), (4, 3)),
+    "HardSwish": (lambda: nn.HardSwish(), (4, 3), (4, 3)),
+    "Tanh": (lambda: nn.Tanh(), (4, 3), (4, 3)),
+    "Sigmoid": (lambda: nn.Sigmoid(), (4, 3), (4, 3)),
+    "Flatten": (lambda: nn.Flatten(), (4, 3, 2), (4, 6)),
+    "MaxPool": (lambda: nn.MaxPool(2), (2, 4, 4, 3), (2, 2, 2, 3)),
+    "MaxBlurPool": (lambda: nn.MaxBlurPool(2), (2, 4, 4, 3), (2, 2, 2, 3)),
+    "Sequential": (lambda: nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh()), (4, 3), (4, 2)),
 }
+# Those that take something else, or draw chance: they have tests of their own.
+OTHERS = {
+    *("Dropout", "ChannelDropout", "Embedding", "LSTMCell", "LeNet", "Module", "ModuleList"),
+    *("Summary", "summary", "init"),
+}
+
+
+def test_every_layer_is_among_these():
+    named = {name.partition(",")[0].partition(" ")[0] for name in LAYERS}
+    assert named | OTHERS == set(nn.__all__)
 
 
 @pytest.mark.parametrize(("make", "given", "result"), LAYERS.values(), ids=LAYERS.keys())
@@ -66,7 +87,7 @@ class TestEvery:
         layer = make()
         y = layer(images(*given))
         assert y.shape == result
-        assert y.dtype == np.float32
+        assert np.asarray(getattr(y, "data", y)).dtype == np.float32
         assert all(p.dtype == np.float32 for p in layer.parameters())
         assert all(p.name for p in layer.parameters())
 
@@ -264,6 +285,27 @@ class TestFreezing:
         net.freeze(False)
         assert [name for name, _ in net.named_parameters()] == names
 
+    def test_a_part_of_what_is_frozen_comes_back(self):
+        net = nn.Sequential(body=nn.Linear(2, 3, rng=0), head=nn.Linear(3, 1, rng=1))
+        net.freeze().head.freeze(False)
+        assert [name for name, _ in net.named_parameters()] == ["head.w", "head.b"]
+        copied = copy.deepcopy(net.body).freeze(False)
+        assert [name for name, _ in copied.named_parameters()] == ["w", "b"]
+        assert len(list(net.parameters())) == 2
+
+    @pytest.mark.parametrize("make", [optim.Adam, lambda p: optim.SGD(p, 0.1, momentum=0.9)])
+    def test_an_optimiser_that_has_them_leaves_them_alone(self, make):
+        layer = nn.Linear(2, 2, rng=0)
+        optimizer = make(layer.parameters())
+        layer(np.ones((1, 2), np.float32)).sum().backward()
+        before = layer.state_dict()
+        layer.freeze()
+        assert layer.w.grad is None
+        assert optim.clip_grad_norm(optimizer.parameters, 1.0) == 0.0
+        optimizer.step()
+        after = layer.state_dict()
+        assert all(np.array_equal(before[k], after[k]) for k in before)
+
 
 @pytest.mark.parametrize(
     ("make", "kind", "words"),
@@ -279,6 +321,30 @@ class TestFreezing:
         (lambda: nn.ConvTranspose(3, 4, 3, groups=2, rng=0), gg.DomainError, "2 groups cannot"),
         (lambda: nn.DepthwiseConv(3, (3, 3, 3, 3), rng=0), gg.DomainError, "has 4 axes"),
         (lambda: nn.ModuleList([nn.ReLU]), gg.DTypeError, "item 0 is ReLU, not a module"),
+        (lambda: nn.BatchNorm(3, momentum="a"), gg.DTypeError, "momentum is 'a'"),
+        (lambda: nn.BatchNorm(3, eps=0), gg.DomainError, "eps is 0"),
+        (lambda: nn.LayerNorm(3, eps=-1), gg.DomainError, "eps is -1"),
+        (lambda: nn.LayerNorm(()), gg.DomainError, "of no axis"),
+        (lambda: nn.GroupNorm(1, 4, eps=0), gg.DomainError, "eps is 0"),
+        (lambda: nn.PReLU(0), gg.DomainError, "channels is 0"),
+        (lambda: nn.PReLU(slope=float("nan")), gg.DomainError, "slope is nan"),
+        (lambda: nn.LeakyReLU("a"), gg.DTypeError, "slope is 'a'"),
+        (lambda: nn.ELU(0), gg.DomainError, "alpha is 0"),
+        (lambda: nn.GELU("tanh"), gg.DTypeError, "approximate is 'tanh'"),
+        (lambda: nn.Softmax("a"), gg.ShapeError, "axis is 'a'"),
+        (lambda: nn.Linear(2, 2, bias="no", rng=0), gg.DTypeError, "bias is 'no'"),
+        (lambda: nn.Conv(1, 1, 3, rng="a"), gg.DTypeError, "Conv: rng is 'a'"),
+        (lambda: nn.ConvTranspose(1, 1, 3, output_padding=-1, rng=0), gg.DomainError, "output_p"),
+        (lambda: nn.MaxBlurPool(2, blur=0), gg.DomainError, "blur is 0"),
+        (lambda: nn.MaxPool(()), gg.DomainError, "size is"),
+        (lambda: nn.Residual(nn.ReLU), gg.DTypeError, "body is the class ReLU"),
+        (lambda: nn.Residual(nn.ReLU(), 3), gg.DTypeError, "shortcut is int"),
+        (lambda: nn.LSTMCell(3, 2, rng=0)(X43, X43), gg.DTypeError, "state is ndarray"),
+        (
+            lambda: nn.LSTMCell(3, 2, rng=0)(X43, (X43[:, :2], np.zeros((7, 1, 1)))),
+            gg.ShapeError,
+            "c is 7×1×1, and for this x it must be 4×2",
+        ),
         (lambda: nn.Embedding(3, 2, rng=0)([5]), gg.DomainError, "embedding.*names no row"),
     ],
 )
@@ -342,3 +408,44 @@ class TestLooking:
         after = net.state_dict(), rng.bit_generator.state, [m.training for m in net.modules()]
         assert before[1:] == after[1:]
         assert all(np.array_equal(before[0][k], after[0][k]) for k in before[0])
+
+    def test_a_graph_that_was_made_before_can_still_be_swept(self):
+        net = nn.BatchNorm(2).eval()
+        x = gg.Tensor(images(4, 2), requires_grad=True)
+        loss = net(x).sum()
+        viz.draw(net.train(), images(4, 2))
+        loss.backward()
+        assert x.grad is not None
+
+    def test_a_method_of_a_network(self):
+        net = nn.BatchNorm(2)
+        viz.draw(net.forward, images(4, 2))
+        assert net.mean.tolist() == [0.0, 0.0]
+
+
+def test_generators_in_lists_are_found_and_shared_ones_once():
+    class Noise(nn.Module):
+        def __init__(self):
+            self.rngs = [np.random.default_rng(0), np.random.default_rng(1)]
+            self.again = self.rngs[0]
+            self._hidden = np.random.default_rng(2)
+
+    assert [name for name, _ in Noise().named_generators()] == ["rngs.0", "rngs.1"]
+
+
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [
+        (lambda: nn.MultiHeadAttention(4, 2, rng=0), (0, 2, 4)),
+        (lambda: models.LeNet5(rng=0), (0, 28, 28, 1)),
+        (lambda: models.SignalCNN(10, rng=0), (0, 10, 1)),
+    ],
+)
+def test_empty_batches(make, x):
+    assert make()(np.zeros(x, np.float32)).shape[0] == 0
+
+
+def test_slices_of_a_sequential_keep_every_layer():
+    net = nn.Sequential(nn.ReLU(), nn.Tanh(), layer0=nn.Sigmoid())
+    assert len(net[:]) == 3
+    assert net[1:][0] is net[1]

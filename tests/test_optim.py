@@ -174,6 +174,16 @@ def weight(**kwargs):
         (lambda: Adam([weight()], betas=(1.0, 0.9)), gg.DomainError, "beta1 is 1.0.* < 1"),
         (lambda: Adam([weight()], betas=(0.9, -1)), gg.DomainError, "beta2 is -1"),
         (lambda: AdamW([weight()], eps=-1e-8), gg.DomainError, "eps is -1e-08"),
+        (lambda: Adam([weight()], eps=0.0), gg.DomainError, "eps is 0, and must be positive"),
+        (lambda: Adam([weight()], betas=0.9), gg.DTypeError, "betas is 0.9, not two"),
+        (lambda: SGD([weight()], lr=np.complex64(1)), gg.DTypeError, "not a number"),
+        (lambda: SGD([weight()], lr=10**400), gg.DomainError, "not a finite number"),
+        (lambda: optim.StepLR(sgd(), True), gg.DTypeError, "step_size is True"),
+        (lambda: optim.OneCycleLR(sgd(), "a", 5), gg.DTypeError, "OneCycleLR: max_lr is 'a'"),
+        (lambda: optim.ReduceLROnPlateau(3), gg.DTypeError, "optimizer is int"),
+        (lambda: optim.ReduceLROnPlateau(sgd()).step("a"), gg.DTypeError, "metric is 'a'"),
+        (lambda: optim.WarmupLR(optim.ReduceLROnPlateau(sgd()), 3), gg.DTypeError, "optimizer is"),
+        (lambda: optim.Schedule(sgd()), gg.GradError, "has no factor"),
         (lambda: RMSprop([weight()], alpha=1), gg.DomainError, "alpha is 1"),
         (lambda: optim.StepLR(3, 2), gg.DTypeError, "optimizer is int"),
         (lambda: optim.StepLR(sgd(), 0), gg.DomainError, "step_size is 0, not at least 1"),
@@ -329,7 +339,60 @@ def test_a_warm_up_leads_to_the_rate_of_what_follows():
     assert rates == [0.02, 0.04, 0.06, 0.08, 0.1, 0.1, 0.01, 0.01]
 
 
+def test_one_cycle_without_a_rise_begins_at_the_top():
+    optimiser = sgd()
+    optim.OneCycleLR(optimiser, 0.5, 5, pct_start=0.0)
+    assert optimiser.lr == 0.5
+
+
+def test_the_state_of_another_kind_is_refused():
+    w = weight()
+    pairs = [
+        (AdamW([w]), Adam([w])),
+        (SGD([w], 0.1, 0.9), SGD([w], 0.1, 0.9, nesterov=True)),
+        (optim.StepLR(sgd(), 2), optim.CosineLR(sgd(), 5)),
+    ]
+    for a, b in pairs:
+        with pytest.raises(gg.DomainError, match=r"kind|nesterov|that of a CosineLR"):
+            a.load_state_dict(b.state_dict())
+
+
+@pytest.mark.parametrize("make", [Adam, AdamW, RMSprop, lambda p: SGD(p, 0.01, 0.9)])
+def test_half_precision_stays_finite(make):
+    w = gg.Tensor(np.array([1.0, 2e-3, 1e-5, 0.0], np.float16), requires_grad=True)
+    minimise(w, make([w]), lambda w: (w * w).sum(), 5)
+    assert w.dtype == np.float16
+    assert np.isfinite(w.data).all()
+    assert w.data[0] < 1
+
+
 class TestPlateaus:
+    @pytest.mark.parametrize(("mode", "worse"), [("min", -0.9), ("max", -1.1)])
+    def test_metrics_below_zero(self, mode, worse):
+        optimiser = sgd()
+        schedule = optim.ReduceLROnPlateau(optimiser, mode, patience=1)
+        for metric in (-1.0, -1.0, -1.0):
+            schedule.step(metric)
+        assert optimiser.lr == pytest.approx(0.01)
+        schedule.step(worse)
+        assert schedule.best == -1.0
+
+    def test_a_rate_below_the_floor_is_not_raised(self):
+        optimiser = sgd()
+        schedule = optim.ReduceLROnPlateau(optimiser, patience=0, min_lr=1.0)
+        schedule.step(1.0)
+        schedule.step(1.0)
+        assert optimiser.lr == 0.1
+
+    @pytest.mark.parametrize(
+        "wrong", [{"waited": -3}, {"waited": 2.7}, {"best": float("nan")}, {"best": "a"}]
+    )
+    def test_a_wrong_state(self, wrong):
+        schedule = optim.ReduceLROnPlateau(sgd())
+        with pytest.raises((gg.DomainError, gg.DTypeError)):
+            schedule.load_state_dict({**schedule.state_dict(), **wrong})
+        assert (schedule.best, schedule.waited) == (float("inf"), 0)
+
     def test_goes_on_from_its_state(self):
         optimiser = sgd()
         a = optim.ReduceLROnPlateau(optimiser, patience=1)
@@ -339,7 +402,7 @@ class TestPlateaus:
         b.load_state_dict(a.state_dict())
         b.step(np.float32(2.0))
         assert optimiser.lr == pytest.approx(0.01)
-        with pytest.raises(gg.DomainError, match="the state holds"):
+        with pytest.raises(gg.DomainError, match="the state lacks kind, waited"):
             b.load_state_dict({"best": 1.0})
 
     def test_nan_is_no_progress_and_the_rate_has_a_floor(self):
@@ -366,6 +429,24 @@ class TestClipping:
         assert optim.clip_grad_norm([w], 1.0) == pytest.approx(2e30)
         assert w.grad.dtype == np.float32
         np.testing.assert_allclose(w.grad.data, 0.5, rtol=1e-6)
+
+    def test_huge_tiny_and_half_precision_gradients(self):
+        for dtype, factor, limit in (
+            (np.float64, 1e200, 1.0),
+            (np.float64, 1e-200, 1e-201),
+            (np.float32, 2e38, 1e-6),
+            (np.float16, 6e4, 1e-3),
+        ):
+            w = gg.Tensor(np.ones(4, dtype), requires_grad=True)
+            w.grad = np.full(4, factor, dtype)
+            norm = optim.clip_grad_norm([w], limit)
+            assert norm == pytest.approx(2 * float(dtype(factor)))
+            np.testing.assert_allclose(w.grad.data.astype(float), limit / 2, rtol=1e-3)
+
+    def test_infinity_looks_only(self):
+        w = weight()
+        (w * 3).backward()
+        assert optim.clip_grad_norm([w], np.float32(np.inf)) == 3.0
 
     @pytest.mark.parametrize("value", [np.inf, np.nan])
     def test_what_is_not_finite_is_refused(self, value):

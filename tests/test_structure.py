@@ -33,7 +33,7 @@ FLOORS = {
         "protocol",
     ],
     5: ["compile"],
-    6: ["nn", "optim", "data", "io", "testing"],
+    6: ["state", "nn", "optim", "data", "io", "testing"],
     7: ["models", "train"],
     8: ["cli", "__main__", "viz"],
 }

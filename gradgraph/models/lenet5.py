@@ -36,6 +36,7 @@ class LeNet5(nn.Module):
         self.conv2 = nn.Conv(6, 16, 5, rng=rng)
         self.pool2 = nn.AvgPool(2)
         self.conv3 = nn.Conv(16, 120, 5, rng=rng)
+        self.flatten = nn.Flatten()
         self.fc1 = nn.Linear(120, 84, rng=rng)
         self.fc2 = nn.Linear(84, classes, rng=rng)
 
@@ -43,5 +44,5 @@ class LeNet5(nn.Module):
         x = self.pool1(ops.tanh(self.conv1(x)))
         x = self.pool2(ops.tanh(self.conv2(x)))
         x = ops.tanh(self.conv3(x))
-        x = ops.tanh(self.fc1(ops.reshape(x, x.shape[0], -1)))
+        x = ops.tanh(self.fc1(self.flatten(x)))
         return self.fc2(x)

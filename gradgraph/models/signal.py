@@ -15,7 +15,7 @@ class SignalCNN(nn.Module):
 
     Args:
         length: of the signals.
-        kernel: length of the filter; odd, so that padding keeps the length.
+        kernel: length of the filter; padding keeps the length of the signal.
         rng: a numpy Generator, which goes on, or a seed, for the weights.
 
     >>> import numpy as np
@@ -27,8 +27,9 @@ class SignalCNN(nn.Module):
     def __init__(self, length: int, kernel: int = 3, *, rng: Rng) -> None:
         rng = generator(rng, "SignalCNN")
         self.conv = nn.Conv(1, 1, (kernel,), padding="same", bias=False, rng=rng)
+        self.flatten = nn.Flatten()
         self.fc = nn.Linear(length, 1, bias=False, rng=rng)
 
     def forward(self, x: Any) -> Any:
         a = ops.relu(self.conv(x))
-        return self.fc(ops.reshape(a, a.shape[0], -1))
+        return self.fc(self.flatten(a))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import nn, ops
 from ..errors import ShapeError
+from ..nn.linear import sizes
+from ..ops.geometry import per_axis
 from ..ops.random import Rng, generator
 from ..spec import show
 
@@ -36,6 +40,7 @@ class UNet(nn.Module):
         rng: a numpy Generator, which goes on, or a seed, for the weights.
 
     Raises:
+        DomainError: if a size is no int ≥ 1.
         ShapeError: if an image cannot be halved so often.
 
     >>> import numpy as np
@@ -52,6 +57,8 @@ class UNet(nn.Module):
         levels: int = 4,
         rng: Rng,
     ) -> None:
+        width, classes = sizes("UNet", width=width, classes=classes)
+        (levels,) = per_axis("UNet", "levels", levels, 1)
         rng = generator(rng, "UNet")
         wide = [width * 2**i for i in range(levels + 1)]
         self.down = nn.ModuleList(
@@ -66,10 +73,10 @@ class UNet(nn.Module):
 
     def forward(self, x: Any) -> Any:
         levels = len(self.up)
-        if any(n % 2**levels for n in x.shape[1:-1]):
+        if any(n % 2**levels for n in np.shape(x)[1:-1]):
             raise ShapeError(
                 "UNet",
-                f"x is {show(x.shape)}, and an image is halved {levels} times",
+                f"x is {show(np.shape(x))}, and an image is halved {levels} times",
                 f"Pad or crop height and width to multiples of {2**levels}.",
             )
         seen: list[Any] = []

@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import nn
 from ..errors import DomainError
+from ..nn.linear import sizes
 from ..ops.random import Rng, generator
 
 # How many filter layers there are before each pool.
@@ -55,9 +56,10 @@ class VGG(nn.Module):
         rate: float = 0.5,
         rng: Rng,
     ) -> None:
-        if depth not in ROUNDS:
-            raise DomainError("VGG", f"depth is {depth}", f"Use one of {tuple(ROUNDS)}.")
-        if side % 32 or side < 32:
+        if not isinstance(depth, int) or depth not in ROUNDS:
+            raise DomainError("VGG", f"depth is {depth!r}", f"Use one of {tuple(ROUNDS)}.")
+        side, width = sizes("VGG", side=side, width=width)
+        if side % 32:
             raise DomainError(
                 "VGG", f"side is {side}, which five pools cannot halve", "Use 224, or 32."
             )

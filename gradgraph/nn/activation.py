@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..ops.operand import flag, integer, number, positive
+from .linear import sizes
 from .module import Module, parameter
 
 
@@ -62,7 +64,7 @@ class LeakyReLU(Module):
     """
 
     def __init__(self, slope: float = 0.01) -> None:
-        self.slope = slope
+        self.slope = _finite("LeakyReLU", "slope", slope)
 
     def forward(self, x: Any) -> Any:
         return ops.leaky_relu(x, self.slope)
@@ -78,12 +80,16 @@ class PReLU(Module):
         channels: on the last axis; 1 for one slope for all.
         slope: what w starts with.
 
+    Raises:
+        DomainError: if channels is no int ≥ 1, or slope is not finite.
+
     >>> PReLU()(np.array([[-1.0, 2.0]], np.float32)).data
     array([[-0.25,  2.  ]], dtype=float32)
     """
 
     def __init__(self, channels: int = 1, slope: float = 0.25) -> None:
-        self.w = parameter(np.full(channels, slope), "w")
+        (channels,) = sizes("PReLU", channels=channels)
+        self.w = parameter(np.full(channels, _finite("PReLU", "slope", slope)), "w")
 
     def forward(self, x: Any) -> Any:
         return ops.prelu(x, self.w)
@@ -97,7 +103,7 @@ class ELU(Module):
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+        self.alpha = positive("ELU", "alpha", alpha)
 
     def forward(self, x: Any) -> Any:
         return ops.elu(x, self.alpha)
@@ -114,10 +120,13 @@ class GELU(Module):
     """
 
     def __init__(self, approximate: bool = False) -> None:
-        self.approximate = approximate
+        self.approximate = flag("GELU", "approximate", approximate)
 
     def forward(self, x: Any) -> Any:
         return ops.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        return "approximate=True" if self.approximate else ""
 
 
 class SiLU(Module):
@@ -161,7 +170,16 @@ class Softmax(Module):
     """
 
     def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+        self.axis = integer("Softmax", "axis", axis, "Use axis=-1.")
 
     def forward(self, x: Any) -> Any:
         return ops.softmax(x, self.axis)
+
+    def extra_repr(self) -> str:
+        return f"axis={self.axis}"
+
+
+def _finite(op: str, name: str, value: Any) -> float:
+    """A number that is neither infinite nor NaN."""
+    largest = float(np.finfo(np.float64).max)
+    return number(op, name, value, -largest, largest)

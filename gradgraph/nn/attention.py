@@ -11,7 +11,7 @@ from ..errors import DomainError
 from ..ops.random import Rng, generator
 from .init import xavier_uniform
 from .linear import Linear, sizes
-from .module import Module, parameter
+from .module import Module
 
 
 class MultiHeadAttention(Module):
@@ -30,6 +30,7 @@ class MultiHeadAttention(Module):
 
     Raises:
         DomainError: if a size is no int ≥ 1, or the heads cannot share the features.
+        DTypeError: if rng is no generator and no seed.
 
     >>> layer = MultiHeadAttention(8, 2, rng=0)
     >>> layer(np.zeros((3, 5, 8), np.float32), causal=True).shape
@@ -47,20 +48,26 @@ class MultiHeadAttention(Module):
             )
         rng = generator(rng, op)
         self.q, self.k, self.v, self.out = (
-            Linear(features, features, bias, rng=rng) for _ in range(4)
+            Linear(features, features, bias, init=xavier_uniform, rng=rng) for _ in range(4)
         )
-        for layer in (self.q, self.k, self.v, self.out):
-            layer.w = parameter(xavier_uniform(layer.w.shape, rng=rng), "w")
 
     def forward(self, x: Any, at: Any = None, *, mask: Any = None, causal: bool = False) -> Any:
-        """Attend to `at` (to x itself if None); mask and causal as for `gradgraph.attention`."""
+        """Attend to `at` (to x itself if None).
+
+        Args:
+            x: (N, n, features).
+            at: (N, m, features).
+            mask: which of `at` an item may look at: (n, m), (N, n, m) the same for all heads, or
+                (N, heads, n, m), as for `gradgraph.attention`.
+            causal: let item i look at items 0 to i only.
+        """
         at = x if at is None else at
         q, k, v = (self._apart(layer(y)) for layer, y in ((self.q, x), (self.k, at), (self.v, at)))
         if mask is not None and np.ndim(mask) == 3:
             mask = ops.expand_dims(mask, 1)  # the same for all heads
         found = ops.attention(q, k, v, mask=mask, causal=causal)
         together = ops.swapaxes(found, -3, -2)
-        return self.out(ops.reshape(together, (*together.shape[:-2], -1)))
+        return self.out(ops.reshape(together, (*together.shape[:-2], x.shape[-1])))
 
     def _apart(self, y: Any) -> Any:
         """(N, n, features) → (N, heads, n, features / heads)."""

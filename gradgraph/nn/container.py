@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
+from .. import ops
 from ..errors import DomainError, DTypeError, ShapeError
 from ..spec import show
 from .module import Module
@@ -41,20 +44,7 @@ class Sequential(Module):
                 "Sequential", f"two layers are called {twice[0]!r}", "Choose another name."
             )
         for name, layer in zip(self._order, (*layers, *named.values()), strict=True):
-            if isinstance(layer, type) and issubclass(layer, Module):
-                raise DTypeError(
-                    "Sequential",
-                    f"layer {name} is the class {layer.__name__}, not a module",
-                    f"Make one: {layer.__name__}(...).",
-                )
-            if not callable(layer):
-                raise DTypeError(
-                    "Sequential",
-                    f"layer {name} is {type(layer).__name__}, which cannot be called",
-                    "Pass the layers one by one: Sequential(*layers)."
-                    if isinstance(layer, list | tuple)
-                    else "Pass modules or functions of one argument.",
-                )
+            _check_callable("Sequential", f"layer {name}", layer)
             if hasattr(type(self), name) or name.startswith("_"):
                 raise DomainError(
                     "Sequential",
@@ -74,12 +64,10 @@ class Sequential(Module):
     def __getitem__(self, index: int | slice) -> Any:
         """The layer at a position, or a Sequential of the layers in a slice (the same ones)."""
         if isinstance(index, slice):
-            return Sequential(
-                **{
-                    f"layer{name}" if name.isdecimal() else name: getattr(self, name)
-                    for name in self._order[index]
-                }
-            )
+            part = Sequential()
+            part._order = self._order[index]
+            vars(part).update({name: getattr(self, name) for name in part._order})
+            return part
         return getattr(self, self._order[index])
 
 
@@ -138,6 +126,7 @@ class Residual(Module):
             for x itself.
 
     Raises:
+        DTypeError: if one of them cannot be called.
         ShapeError: if both ways give different shapes.
 
     >>> import numpy as np
@@ -150,16 +139,37 @@ class Residual(Module):
     def __init__(
         self, body: Callable[[Any], Any], shortcut: Callable[[Any], Any] | None = None
     ) -> None:
+        _check_callable("Residual", "body", body)
+        if shortcut is not None:
+            _check_callable("Residual", "shortcut", shortcut)
         self.body = body
         self.shortcut = shortcut
 
     def forward(self, x: Any) -> Any:
         change = self.body(x)
         kept = x if self.shortcut is None else self.shortcut(x)
-        if change.shape != kept.shape:
+        if np.shape(change) != np.shape(kept):
             raise ShapeError(
                 "Residual",
-                f"the body gives {show(change.shape)}, the other way {show(kept.shape)}",
+                f"the body gives {show(np.shape(change))}, the other way {show(np.shape(kept))}",
                 "Give it a shortcut that brings x to the shape of the body's result.",
             )
-        return change + kept
+        return ops.add(change, kept)
+
+
+def _check_callable(op: str, what: str, layer: Any) -> None:
+    """Raise unless a layer can be called; a class of modules cannot, in this place."""
+    if isinstance(layer, type) and issubclass(layer, Module):
+        raise DTypeError(
+            op,
+            f"{what} is the class {layer.__name__}, not a module",
+            f"Make one: {layer.__name__}(...).",
+        )
+    if not callable(layer):
+        raise DTypeError(
+            op,
+            f"{what} is {type(layer).__name__}, which cannot be called",
+            f"Pass the layers one by one: {op}(*layers)."
+            if isinstance(layer, list | tuple)
+            else "Pass modules or functions of one argument.",
+        )

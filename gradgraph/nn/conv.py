@@ -10,9 +10,10 @@ import numpy as np
 from .. import ops
 from ..errors import DomainError
 from ..ops.geometry import padding_pairs, per_axis
+from ..ops.operand import flag
 from ..ops.random import Rng, generator
 from ..spec import brief
-from .init import kaiming_normal
+from .init import kaiming_normal, zeros
 from .linear import sizes
 from .module import Module, parameter
 
@@ -67,8 +68,8 @@ class Conv(Module):
         c_in, c_out, self.groups = sizes(op, c_in=c_in, c_out=c_out, groups=groups)
         _check_groups(op, self.groups, c_in, c_out)
         shape = (*self.kernel, c_in // self.groups, c_out)
-        self.w = parameter(kaiming_normal(shape, rng=rng), "w")
-        self.b = parameter(np.zeros(c_out), "b") if bias else None
+        self.w = parameter(kaiming_normal(shape, rng=generator(rng, op)), "w")
+        self.b = parameter(zeros((c_out,)), "b") if flag(op, "bias", bias) else None
 
     def forward(self, x: Any) -> Any:
         return ops.conv(
@@ -127,9 +128,11 @@ class DepthwiseConv(Module):
         self.padding = padding
         channels, multiplier = sizes(op, channels=channels, multiplier=multiplier)
         fan_in = (*self.kernel, 1, channels * multiplier)
-        w = kaiming_normal(fan_in, rng=rng).reshape(*self.kernel, channels, multiplier)
+        w = kaiming_normal(fan_in, rng=generator(rng, op)).reshape(
+            *self.kernel, channels, multiplier
+        )
         self.w = parameter(w, "w")
-        self.b = parameter(np.zeros(channels * multiplier), "b") if bias else None
+        self.b = parameter(zeros((channels * multiplier,)), "b") if flag(op, "bias", bias) else None
 
     def forward(self, x: Any) -> Any:
         return ops.depthwise_conv(
@@ -182,7 +185,10 @@ class ConvTranspose(Module):
         op = type(self).__name__
         self.kernel, self.stride, self.dilation = _geometry(op, kernel, stride, dilation)
         padding_pairs(op, padding, self.kernel, self.stride, self.dilation)
-        self.padding, self.output_padding = padding, output_padding
+        self.padding = padding
+        self.output_padding = per_axis(
+            op, "output_padding", output_padding, len(self.kernel), least=0
+        )
         c_in, c_out, self.groups = sizes(op, c_in=c_in, c_out=c_out, groups=groups)
         _check_groups(op, self.groups, c_in, c_out)
         # Each result sums what comes from kernel / stride places: the fan in of its filters.
@@ -190,7 +196,7 @@ class ConvTranspose(Module):
         fan_in = prod(self.kernel) * c_in // self.groups / prod(self.stride)
         noise = generator(rng, op).normal(size=shape) * np.sqrt(2 / max(fan_in, 1))
         self.w = parameter(noise, "w")
-        self.b = parameter(np.zeros(c_out), "b") if bias else None
+        self.b = parameter(zeros((c_out,)), "b") if flag(op, "bias", bias) else None
 
     def forward(self, x: Any) -> Any:
         return ops.conv_transpose(
@@ -238,5 +244,7 @@ def _settings(layer: Any) -> list[str]:
     words = [f"stride={layer.stride}"] if prod(layer.stride) > 1 else []
     words += [f"padding={layer.padding!r}"] if layer.padding not in (0, "valid") else []
     words += [f"dilation={layer.dilation}"] if prod(layer.dilation) > 1 else []
+    more = getattr(layer, "output_padding", (0,))
+    words += [f"output_padding={more}"] if any(more) else []
     words += [f"groups={layer.groups}"] if getattr(layer, "groups", 1) > 1 else []
     return words

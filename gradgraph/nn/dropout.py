@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from .. import ops
+from ..ops.operand import number
 from ..ops.random import Rng, generator
 from .module import Module
 
@@ -19,7 +18,8 @@ class Dropout(Module):
         rng: a numpy Generator, which goes on from step to step, or a seed for one.
 
     Raises:
-        DTypeError: if rng is no generator and no seed. Also those of `gradgraph.dropout`.
+        DTypeError: if rng is no generator and no seed, or rate is no number.
+        DomainError: if rate is not from 0 to 1.
 
     >>> import numpy as np
     >>> layer = Dropout(0.5, rng=0)
@@ -29,8 +29,7 @@ class Dropout(Module):
 
     def __init__(self, rate: float = 0.5, *, rng: Rng) -> None:
         self.rng = generator(rng, type(self).__name__)
-        self.rate = rate
-        ops.dropout(np.zeros(0), rate, rng=0)  # a wrong rate is told now
+        self.rate = number(type(self).__name__, "rate", rate, 0, 1)
 
     def forward(self, x: Any) -> Any:
         return ops.dropout(x, self.rate, rng=self.rng, training=self.training)

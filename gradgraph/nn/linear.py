@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from .. import ops
 from ..ops.geometry import per_axis
+from ..ops.operand import flag
 from ..ops.random import Rng, generator
-from .init import kaiming_normal
+from ..tensor import Array
+from .init import kaiming_normal, zeros
 from .module import Module, parameter
 
 
@@ -20,7 +23,8 @@ class Linear(Module):
     Args:
         n_in, n_out: numbers of inputs and outputs.
         bias: whether each output adds a number of its own; it starts at zero.
-        rng: a numpy Generator, which goes on, or a seed, for the weights (Kaiming normal).
+        init: of `nn.init`, what draws the weights.
+        rng: a numpy Generator, which goes on, or a seed, for the weights.
 
     Attributes:
         w: (n_in, n_out) float32.
@@ -34,10 +38,19 @@ class Linear(Module):
     Linear(784 → 10)  w 784×10, b 10  7,850 parameters
     """
 
-    def __init__(self, n_in: int, n_out: int, bias: bool = True, *, rng: Rng) -> None:
-        n_in, n_out = sizes(type(self).__name__, n_in=n_in, n_out=n_out)
-        self.w = parameter(kaiming_normal((n_in, n_out), rng=rng), "w")
-        self.b = parameter(np.zeros(n_out), "b") if bias else None
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        bias: bool = True,
+        *,
+        init: Callable[..., Array] = kaiming_normal,
+        rng: Rng,
+    ) -> None:
+        op = type(self).__name__
+        n_in, n_out = sizes(op, n_in=n_in, n_out=n_out)
+        self.w = parameter(init((n_in, n_out), rng=generator(rng, op)), "w")
+        self.b = parameter(zeros((n_out,)), "b") if flag(op, "bias", bias) else None
 
     def forward(self, x: Any) -> Any:
         y = ops.matmul(x, self.w)

@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import DomainError, DTypeError, GradError, ShapeError
+from ..errors import DTypeError, GradError
 from ..mode import scope
-from ..spec import brief, show
+from ..spec import brief
+from ..state import check_names, fitting
 from ..tensor import Array, Tensor
 
 _CALLER: ContextVar[Module | None] = ContextVar("gradgraph_caller", default=None)
@@ -91,10 +92,12 @@ class Module:
         return (t for _, t in self.named_parameters())
 
     def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
-        """The generators that layers draw chance from, with dotted names."""
+        """The generators that layers draw chance from, with dotted names, each once."""
+        seen: set[int] = set()
         for path, module in self.named_modules():
-            for name, value in vars(module).items():
-                if isinstance(value, np.random.Generator):
+            for name, value in module._attributes():
+                if isinstance(value, np.random.Generator) and id(value) not in seen:
+                    seen.add(id(value))
                     yield _join(path, name), value
 
     # What can be done to all of them
@@ -117,8 +120,10 @@ class Module:
     def freeze(self, frozen: bool = True) -> Self:
         """Let the parameters here and below stay as they are: they no longer require grad.
 
-        Graphs that are recorded afterwards end above them, and no optimiser takes them.
-        `freeze(False)` makes those parameters again that `freeze` made fixed; returns self.
+        Graphs that are recorded afterwards end above them, their gradients are forgotten, no new
+        optimiser takes them, and one that has them leaves them alone. `freeze(False)` makes those
+        of them parameters again that `freeze` made fixed, also where it was asked for more; returns
+        self. Buffers are not frozen: in training a `BatchNorm` goes on counting.
 
         >>> from gradgraph import nn
         >>> net = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Linear(3, 1, rng=1))
@@ -126,14 +131,15 @@ class Module:
         >>> [name for name, _ in net.named_parameters()]
         ['1.w', '1.b']
         """
-        if frozen:
-            self._frozen = [*vars(self).get("_frozen", []), *self.parameters()]
-            for t in self._frozen:
-                t.requires_grad = False
-            return self
         for module in self.modules():
-            for t in vars(module).pop("_frozen", []):
-                t.requires_grad = True
+            held = [t for _, t in module._held() if isinstance(t, Tensor)]
+            fixed = vars(module).get("_frozen", [])
+            if frozen:
+                fixed = [*fixed, *(t for t in held if t.requires_grad)]
+            for t in fixed:
+                t.requires_grad = not frozen
+                t.grad = None  # else an optimiser that has it would go on
+            vars(module)["_frozen"] = fixed if frozen else []
         return self
 
     def state_dict(self) -> dict[str, Array]:
@@ -160,31 +166,10 @@ class Module:
         >>> saved, fresh = nn.Linear(2, 3, rng=0).state_dict(), nn.Linear(2, 3, rng=1)
         >>> fresh.load_state_dict(saved)  # or dict(np.load("net.npz"))
         """
-        own = dict(self._state())
-        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if missing or unknown:
-            problems = [f"lacks {', '.join(missing)}"] if missing else []
-            problems += [f"has the unknown {', '.join(unknown)}"] if unknown else []
-            raise DomainError(
-                "load_state_dict",
-                f"the state {' and '.join(problems)}",
-                f"Pass what state_dict() of another {type(self).__name__} returned.",
-            )
-        arrays = {name: np.asarray(getattr(v, "_data", v)) for name, v in state.items()}
-        for name, t in own.items():
-            if arrays[name].shape != t.shape:
-                raise ShapeError(
-                    "load_state_dict",
-                    f"{name} is {show(arrays[name].shape)} in the state, but {show(t.shape)} in"
-                    f" this {type(self).__name__}",
-                    "Build the module with the sizes that the state was saved from.",
-                )
-            if not np.can_cast(arrays[name].dtype, t.dtype, "same_kind"):
-                raise DTypeError(
-                    "load_state_dict",
-                    f"{name} is {arrays[name].dtype} in the state, which {t.dtype} cannot hold",
-                    "Convert it first.",
-                )
+        own, op = dict(self._state()), "load_state_dict"
+        fix = f"Pass what state_dict() of another {type(self).__name__} returned."
+        check_names(op, own, state, fix)
+        arrays = fitting(op, own, state)
         for name, t in own.items():
             t.assign(arrays[name])
 
@@ -214,14 +199,20 @@ class Module:
     # What it holds
 
     def _held(self) -> Iterator[tuple[str, Any]]:
-        """The state and the children among the attributes, lists and dicts opened."""
+        """The state and the children among the attributes."""
+        for name, value in self._attributes():
+            if isinstance(value, Module) or (isinstance(value, Tensor) and value.op is None):
+                yield name, value
+
+    def _attributes(self) -> Iterator[tuple[str, Any]]:
+        """The attributes, lists and dicts opened, without those that begin with an underscore."""
         stack = [(k, v) for k, v in reversed(vars(self).items()) if not k.startswith("_")]
         opened: set[int] = set()
         while stack:
             name, value = stack.pop()
-            if isinstance(value, Module) or (isinstance(value, Tensor) and value.op is None):
+            if not isinstance(value, list | tuple | dict):
                 yield name, value
-            elif isinstance(value, list | tuple | dict) and id(value) not in opened:
+            elif id(value) not in opened:
                 opened.add(id(value))
                 items = value.items() if isinstance(value, dict) else enumerate(value)
                 stack.extend((f"{name}.{k}", v) for k, v in reversed(list(items)))
@@ -248,7 +239,8 @@ def unchanged(target: Any, training: bool | None = None) -> Iterator[None]:
     """Run a module inside of this, and it is afterwards as it was: buffers, chance, and mode.
 
     Args:
-        target: a module; anything else is left alone.
+        target: a module, or a method of one; of anything else, such as a function that calls a
+            module, nothing is known, and it is left alone.
         training: the mode that it runs in; None for its own.
 
     >>> from gradgraph import nn
@@ -258,6 +250,7 @@ def unchanged(target: Any, training: bool | None = None) -> Iterator[None]:
     >>> layer.mean.tolist()
     [0.0, 0.0]
     """
+    target = getattr(target, "__self__", target)
     if not isinstance(target, Module):
         yield
         return
@@ -277,8 +270,8 @@ def unchanged(target: Any, training: bool | None = None) -> Iterator[None]:
         for generator, state in states:
             generator.bit_generator.state = state
         for t, version, value in buffers:
-            if t.version != version:
-                t.assign(value)
+            if t.version != version:  # the same numbers again: what was recorded still holds
+                t._data, t.version = value, version
 
 
 def _join(path: str, name: str) -> str:

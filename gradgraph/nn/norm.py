@@ -10,6 +10,7 @@ import numpy as np
 from .. import ops
 from ..errors import DomainError
 from ..node import leaf
+from ..ops.operand import check_eps, number
 from ..spec import brief
 from ..tensor import Tensor
 from .linear import sizes
@@ -45,11 +46,8 @@ class BatchNorm(Module):
 
     def __init__(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         (channels,) = sizes("BatchNorm", channels=channels)
-        if not 0 <= momentum <= 1:
-            raise DomainError(
-                "BatchNorm", f"momentum is {momentum}, not from 0 to 1", "Use momentum=0.1."
-            )
-        self.eps, self.momentum = eps, momentum
+        check_eps("BatchNorm", eps, "1e-5")
+        self.eps, self.momentum = eps, number("BatchNorm", "momentum", momentum, 0, 1)
         self.gamma = parameter(np.ones(channels), "gamma")
         self.beta = parameter(np.zeros(channels), "beta")
         self.mean = leaf(Tensor, np.zeros(channels, np.float32))
@@ -98,7 +96,10 @@ class LayerNorm(Module):
     """
 
     def __init__(self, features: int | tuple[int, ...], *, eps: float = 1e-5) -> None:
+        check_eps("LayerNorm", eps, "1e-5")
         given = features if isinstance(features, tuple | list) else (features,)
+        if not given:
+            raise DomainError("LayerNorm", "features is (): of no axis", "Use features=8.")
         shape = tuple(sizes("LayerNorm", features=n)[0] for n in given)
         self.eps = eps
         self.gamma = parameter(np.ones(shape), "gamma")
@@ -133,6 +134,7 @@ class GroupNorm(Module):
     """
 
     def __init__(self, groups: int, channels: int, *, eps: float = 1e-5) -> None:
+        check_eps("GroupNorm", eps, "1e-5")
         self.groups, channels = sizes("GroupNorm", groups=groups, channels=channels)
         if channels % self.groups:
             raise DomainError(

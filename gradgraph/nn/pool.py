@@ -6,9 +6,9 @@ from typing import Any
 
 from .. import ops
 from ..ops.geometry import per_axis
+from ..ops.operand import flag
+from .conv import Ints
 from .module import Module
-
-Ints = int | tuple[int, ...]
 
 
 class MaxPool(Module):
@@ -28,7 +28,7 @@ class MaxPool(Module):
     def __init__(self, size: Ints, stride: Ints | None = None, padding: Any = 0) -> None:
         for name, value in (("size", size), ("stride", stride)):
             if value is not None:
-                axes = len(value) if isinstance(value, tuple | list) else 1
+                axes = max(len(value), 1) if isinstance(value, tuple | list) else 1
                 per_axis(type(self).__name__, name, value, axes)
         self.size = size
         self.stride = stride
@@ -63,7 +63,7 @@ class AvgPool(MaxPool):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__(size, stride, padding)
-        self.count_include_pad = count_include_pad
+        self.count_include_pad = flag("AvgPool", "count_include_pad", count_include_pad)
 
     def forward(self, x: Any) -> Any:
         return ops.avg_pool(
@@ -73,6 +73,10 @@ class AvgPool(MaxPool):
             padding=self.padding,
             count_include_pad=self.count_include_pad,
         )
+
+    def extra_repr(self) -> str:
+        words = super().extra_repr()
+        return words if self.count_include_pad else f"{words}, count_include_pad=False"
 
 
 class MaxBlurPool(MaxPool):
@@ -93,6 +97,8 @@ class MaxBlurPool(MaxPool):
 
     def __init__(self, size: Ints, stride: Ints | None = None, blur: Ints = 3) -> None:
         super().__init__(size, stride, "same")
+        axes = max(len(blur), 1) if isinstance(blur, tuple | list) else 1
+        per_axis("MaxBlurPool", "blur", blur, axes)
         self.blur = blur
 
     def forward(self, x: Any) -> Any:
@@ -100,6 +106,10 @@ class MaxBlurPool(MaxPool):
         return ops.blur_pool(
             tops, self.blur, stride=self.size if self.stride is None else self.stride
         )
+
+    def extra_repr(self) -> str:
+        stride = [] if self.stride is None else [f"stride={self.stride}"]
+        return ", ".join([str(self.size), *stride, f"blur={self.blur}"])
 
 
 class GlobalAvgPool(Module):

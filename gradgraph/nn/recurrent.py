@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import ops
+from ..errors import DTypeError, ShapeError
 from ..ops.random import Rng, generator
+from ..spec import Shape, show
 from .linear import sizes
 from .module import Module, parameter
 
@@ -49,15 +51,31 @@ class LSTMCell(Module):
         self.b = parameter(np.repeat([0.0, 1.0, 0.0, 0.0], units), "b")
 
     def forward(self, x: Any, state: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
+        """(N, n_in) and the state, two of (N, units) or None for zeros, give the next state."""
         units = self.wh.shape[0]
         gates = ops.matmul(x, self.wx) + self.b
         if state is not None:
-            h, c = state
+            h, c = self._parts(state, (*np.shape(x)[:-1], units))
             gates = gates + ops.matmul(h, self.wh)
         i, f, g, o = (gates[..., k * units : (k + 1) * units] for k in range(4))
         new = ops.sigmoid(i) * ops.tanh(g)
         c = new if state is None else ops.sigmoid(f) * c + new
         return ops.sigmoid(o) * ops.tanh(c), c
+
+    def _parts(self, state: Any, shape: Shape) -> tuple[Any, Any]:
+        if not isinstance(state, tuple | list) or len(state) != 2:
+            raise DTypeError(
+                "LSTMCell", f"the state is {type(state).__name__}, not (h, c)", "Pass both."
+            )
+        h, c = state
+        for name, part in (("h", h), ("c", c)):
+            if np.shape(part) != shape:
+                raise ShapeError(
+                    "LSTMCell",
+                    f"{name} is {show(np.shape(part))}, and for this x it must be {show(shape)}",
+                    "Pass what the last step returned.",
+                )
+        return h, c
 
     def extra_repr(self) -> str:
         return f"{self.wx.shape[0]} → {self.wh.shape[0]}"

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..errors import DTypeError
 from ..tensor import Array, Tensor
 from .optimizer import Optimizer, Setting, decayed, pieces
 
@@ -24,7 +25,7 @@ class Adam(Optimizer):
     Args:
         parameters, lr: as for `Optimizer`.
         betas: β₁ and β₂, from 0 to less than 1.
-        eps: what keeps the quotient finite, ≥ 0.
+        eps: what keeps the quotient finite, > 0.
         weight_decay: pull towards zero, ≥ 0.
 
     Raises:
@@ -40,7 +41,7 @@ class Adam(Optimizer):
     """
 
     beta1, beta2 = Setting(below=1), Setting(below=1)
-    eps = Setting()
+    eps = Setting(positive=True)
     weight_decay = Setting()
     decoupled: ClassVar[bool] = False
 
@@ -53,6 +54,10 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise DTypeError(
+                type(self).__name__, f"betas is {betas!r}, not two numbers", "Use (0.9, 0.999)."
+            )
         self.beta1, self.beta2 = betas
         self.eps = eps
         self.weight_decay = weight_decay

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import NonFiniteError
 from ..node import leaf
-from ..tensor import Tensor
+from ..tensor import Array, Tensor
 from .optimizer import checked, number
 
 
@@ -35,12 +35,12 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     (10.0, array([0.6, 0.8]))
     """
     held = _with_gradients("clip_grad_norm", parameters)
-    endless = isinstance(max_norm, float) and max_norm == math.inf
+    endless = isinstance(max_norm, float | np.floating) and max_norm == math.inf
     limit = math.inf if endless else number("clip_grad_norm", "max_norm", max_norm)
-    sizes = [float(np.linalg.norm(np.asarray(p.grad._data, np.float64).ravel())) for p in held]
+    sizes = [_norm(p.grad._data) for p in held]
     norm = math.hypot(*sizes)
     if not math.isfinite(norm):
-        at = next(i for i, size in enumerate(sizes) if not math.isfinite(size))
+        at = next((i for i, size in enumerate(sizes) if not math.isfinite(size)), 0)
         raise NonFiniteError(
             "clip_grad_norm",
             f"the gradient of {held[at].name or f'parameter {at}'} is not finite, so neither is"
@@ -49,12 +49,29 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
         )
     if norm > limit:
         for p in held:
-            p.grad = leaf(Tensor, np.asarray(p.grad._data * (limit / norm)))
+            g = p.grad._data
+            scaled = g.astype(np.float64) / norm * limit
+            p.grad = leaf(Tensor, scaled.astype(g.dtype))
     return norm
 
 
+def _norm(g: Array) -> float:
+    """√Σ g² in double precision; no square overflows or vanishes."""
+    largest = float(np.max(np.abs(g), initial=0.0))
+    if not (0 < largest < math.inf):
+        return largest
+    return largest * float(np.linalg.norm((g.astype(np.float64) / largest).ravel()))
+
+
 def clip_grad_value(parameters: Iterable[Tensor], limit: float) -> None:
-    """Cut every number of every gradient off at ±limit.
+    """Cut every number of every gradient off at ±limit; NaN stays NaN.
+
+    Args:
+        parameters: as for `clip_grad_norm`.
+        limit: a finite number ≥ 0.
+
+    Raises:
+        DomainError: if the limit is negative or not finite.
 
     >>> import gradgraph as gg
     >>> w = gg.Tensor([3.0, -0.1], requires_grad=True)
@@ -69,4 +86,11 @@ def clip_grad_value(parameters: Iterable[Tensor], limit: float) -> None:
 
 
 def _with_gradients(op: str, parameters: Any) -> list[Any]:
+    """Those that have a gradient; frozen ones are left out."""
+    if isinstance(parameters, Iterable) and not isinstance(parameters, Tensor):
+        given = list(parameters)
+        loose = [p for p in given if not (isinstance(p, Tensor) and p.op is None)]
+        parameters = [*loose, *(p for p in given if getattr(p, "requires_grad", False))]
+        if given and not parameters:
+            return []
     return [p for p in checked(op, parameters) if p.grad is not None]

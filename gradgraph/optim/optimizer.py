@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..errors import DomainError, DTypeError, GradError, ShapeError
+from ..errors import DomainError, DTypeError, GradError
 from ..node import leaf
-from ..spec import show
+from ..state import check_names, fitting
 from ..tensor import Array, Tensor
 
 BLOCK = 65536  # numbers per piece of an update: few enough that its operands stay in the cache
@@ -21,10 +22,11 @@ class Setting:
 
     Args:
         below: what it must be less than.
+        positive: whether it must be more than 0.
     """
 
-    def __init__(self, below: float = math.inf) -> None:
-        self.below = below
+    def __init__(self, below: float = math.inf, positive: bool = False) -> None:
+        self.below, self.positive = below, positive
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -33,7 +35,10 @@ class Setting:
         return self if optimizer is None else optimizer.__dict__[self.name]
 
     def __set__(self, optimizer: Any, value: Any) -> None:
-        checked = number(type(optimizer).__name__, self.name, value, below=self.below)
+        op = type(optimizer).__name__
+        checked = number(op, self.name, value, below=self.below)
+        if self.positive and not checked:
+            raise DomainError(op, f"{self.name} is 0, and must be positive", "Use the usual one.")
         optimizer.__dict__[self.name] = checked
 
 
@@ -67,21 +72,28 @@ class Optimizer:
             p.grad = None
 
     def step(self) -> None:
-        """Change every parameter that has a gradient; the others stay as they are.
+        """Change each parameter that has a gradient and is not frozen; the others stay as they are.
 
         Graphs that were recorded from the old values refuse to be swept afterwards.
         """
         for i, p in enumerate(self.parameters):
-            if p.grad is not None:
+            if p.grad is not None and p.requires_grad:
                 self.update(i, p.own(), p.grad._data)
 
     def update(self, i: int, w: Array, g: Array) -> None:
         """Change the array w of the i-th parameter in place, given its gradient g."""
-        raise NotImplementedError
+        raise GradError(
+            type(self).__name__,
+            "the optimiser has no update, so it changes nothing",
+            "Add `def update(self, i, w, g)` to the class.",
+        )
 
     def add_slot(self, name: str, zero: Any = None) -> list[Tensor]:
-        """State for each parameter: zeros of its shape and dtype, or copies of `zero`."""
-        start = [np.zeros(p.shape, p.dtype) if zero is None else zero for p in self.parameters]
+        """State for each parameter: zeros of its shape, in single precision or better, or copies
+        of `zero`."""
+        start = [
+            np.zeros(p.shape, wide(p.dtype)) if zero is None else zero for p in self.parameters
+        ]
         self.slots[name] = [leaf(Tensor, np.array(a)) for a in start]
         return self.slots[name]
 
@@ -92,10 +104,11 @@ class Optimizer:
         >>> from gradgraph import optim
         >>> w = gg.Tensor(1.0, requires_grad=True)
         >>> optim.SGD([w], lr=0.1, momentum=0.9).state_dict()
-        {'lr': 0.1, 'momentum': 0.9, 'weight_decay': 0.0, 'velocity.0': array(0.)}
+        {'kind': 'SGD', 'nesterov': False, 'lr': 0.1, 'momentum': 0.9, 'weight_decay': 0.0, \
+'velocity.0': array(0.)}
         """
         settings: dict[str, Any] = {name: getattr(self, name) for name in self._settings()}
-        return settings | {name: t.numpy() for name, t in self._state()}
+        return self._fixed() | settings | {name: t.numpy() for name, t in self._state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave for an optimiser of the same kind; all, or nothing.
@@ -106,37 +119,25 @@ class Optimizer:
             ShapeError: if an array does not fit its parameter.
         """
         kind, own, settings = type(self).__name__, dict(self._state()), self._settings()
-        wanted = own.keys() | set(settings)
-        missing, unknown = sorted(wanted - state.keys()), sorted(state.keys() - wanted)
-        if missing or unknown:
-            problems = [f"lacks {', '.join(missing)}"] if missing else []
-            problems += [f"has the unknown {', '.join(unknown)}"] if unknown else []
-            raise DomainError(
-                kind,
-                f"the state {' and '.join(problems)}",
-                f"Make the {kind} with the settings and parameters that the state was saved from.",
-            )
-        arrays = {name: np.asarray(state[name]) for name in own}
-        for name, t in own.items():
-            if arrays[name].shape != t.shape:
-                raise ShapeError(
-                    kind,
-                    f"{name} is {show(arrays[name].shape)} in the state, but {show(t.shape)} here",
-                    "Build the network with the sizes that the state was saved from.",
-                )
-            if not np.can_cast(arrays[name].dtype, t.dtype, "same_kind"):
-                raise DTypeError(
-                    kind, f"{name} is {arrays[name].dtype}, not {t.dtype}", "Load another state."
-                )
+        fix = f"Make the {kind} with the settings and parameters that the state was saved from."
+        check_names(kind, [*self._fixed(), *settings, *own], state, fix)
+        for name, value in self._fixed().items():
+            if plain(state[name]) != value:
+                raise DomainError(kind, f"its {name} is {value!r}, not {state[name]!r}", fix)
+        arrays = fitting(kind, own, state)
         before = {name: getattr(self, name) for name in settings}
         try:
             for name in settings:
-                setattr(self, name, _plain(state[name]))
+                setattr(self, name, plain(state[name]))
         except (DTypeError, DomainError):
             self.__dict__.update(before)
             raise
         for name, t in own.items():
             t.assign(arrays[name])
+
+    def _fixed(self) -> dict[str, Any]:
+        """What has to be the same in a state that is loaded."""
+        return {"kind": type(self).__name__}
 
     def _settings(self) -> list[str]:
         """The names of the settings, the learning rate first."""
@@ -149,13 +150,14 @@ class Optimizer:
                 yield f"{name}.{i}", t
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A number that was saved as an array without axes, as a number."""
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """The arrays, of one shape, piece by piece, with a scratch array for each piece.
+    """The arrays, of one shape, piece by piece, with a scratch array for each piece, in single
+    precision or better.
 
     A piece is a view that stays in the cache while an update goes over it several times. Arrays
     that do not lie in reading order are one piece.
@@ -164,20 +166,29 @@ def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     [[65536, 65536, 65536], [4464, 4464, 4464]]
     """
     if not all(a.flags.c_contiguous for a in arrays):
-        yield *arrays, np.empty(arrays[0].shape, arrays[0].dtype)
+        yield *arrays, np.empty(arrays[0].shape, wide(arrays[0].dtype))
         return
     flat = [a.reshape(-1) for a in arrays]
     size = flat[0].size
-    scratch = np.empty(min(size, BLOCK), flat[0].dtype)
+    scratch = np.empty(min(size, BLOCK), wide(flat[0].dtype))
     for start in range(0, size, BLOCK):
         stop = min(start + BLOCK, size)
         yield *(a[start:stop] for a in flat), scratch[: stop - start]
 
 
+def wide(dtype: Any) -> Any:
+    """The dtype to compute in: squares of half precision would vanish, and small steps, too.
+
+    >>> wide(np.float16), wide(np.float64)
+    (dtype('float32'), dtype('float64'))
+    """
+    return np.promote_types(dtype, np.float32)
+
+
 def decayed(g: Array, w: Array, weight_decay: float, scratch: Array) -> Array:
-    """g + weight_decay · w, in the scratch array if there is anything to add."""
+    """g + weight_decay · w, in the scratch array if there is anything to add or to widen."""
     if not weight_decay:
-        return g
+        return g.astype(scratch.dtype, copy=False)
     np.multiply(w, weight_decay, out=scratch)
     return np.add(g, scratch, out=scratch)
 
@@ -188,9 +199,10 @@ def number(op: str, name: str, value: Any, least: float = 0, below: float = math
     >>> number("SGD", "lr", 1)
     1.0
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    real = isinstance(value, int | float | np.integer | np.floating)
+    if isinstance(value, bool) or not real:
         raise DTypeError(op, f"{name} is {value!r}, not a number", f"Use {name}=0.1.")
-    if not (math.isfinite(value) and least <= value < below):
+    if not (least <= value < below and value <= sys.float_info.max):
         wanted = f"a finite number ≥ {least:g}" + ("" if below == math.inf else f" and < {below:g}")
         fix = 0.1 if least <= 0.1 < below else least
         raise DomainError(op, f"{name} is {value}, not {wanted}", f"Use {name}={fix:g}, say.")

@@ -21,7 +21,7 @@ class RMSprop(Optimizer):
     Args:
         parameters, lr: as for `Optimizer`.
         alpha: how much of the mean square stays, from 0 to less than 1.
-        eps: what keeps the quotient finite, ≥ 0.
+        eps: what keeps the quotient finite, > 0.
         weight_decay: pull towards zero, ≥ 0.
         momentum: how much of the last velocity stays, ≥ 0.
 
@@ -37,7 +37,7 @@ class RMSprop(Optimizer):
     """
 
     alpha = Setting(below=1)
-    eps = Setting()
+    eps = Setting(positive=True)
     weight_decay = Setting()
     momentum = Setting()
 

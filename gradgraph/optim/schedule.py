@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from operator import index
 from typing import Any
 
-from ..errors import DomainError, DTypeError
-from .optimizer import Optimizer, number
+import numpy as np
+
+from ..errors import DomainError, DTypeError, GradError
+from ..state import check_names
+from .optimizer import Optimizer, number, plain
 
 
 class Schedule:
@@ -16,6 +19,8 @@ class Schedule:
 
     A subclass defines `factor(step)`, what the optimiser's first learning rate is multiplied by.
     Call `step()` after each `optimizer.step()`, or after each epoch: whatever one step shall mean.
+    A rate that was set by hand meanwhile is overwritten. The state is the first rate and the number
+    of steps; the other settings are those that the schedule is made with.
 
     Args:
         optimizer: whose learning rate is set, now and at each step.
@@ -37,20 +42,18 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise DTypeError(
-                type(self).__name__,
-                f"optimizer is {type(optimizer).__name__}, not an optimiser",
-                "Pass optim.SGD(...), say.",
-            )
-        self.optimizer = optimizer
+        self.optimizer = _optimiser(type(self).__name__, optimizer)
         self.base = optimizer.lr
         self.steps = 0
         self._set()
 
     def factor(self, step: int) -> float:
         """What the first learning rate is multiplied by after so many steps."""
-        raise NotImplementedError
+        raise GradError(
+            type(self).__name__,
+            "the schedule has no factor, so it changes nothing",
+            "Add `def factor(self, step)` to the class.",
+        )
 
     def step(self) -> None:
         """Set the learning rate for the next step."""
@@ -62,7 +65,7 @@ class Schedule:
 
     def state_dict(self) -> dict[str, Any]:
         """Numbers that `load_state_dict` goes on from."""
-        return {"base": self.base, "steps": self.steps}
+        return {"kind": type(self).__name__, "base": self.base, "steps": self.steps}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where the schedule that gave the state was; all, or nothing.
@@ -71,15 +74,11 @@ class Schedule:
             DomainError: if names are missing or unknown, or a number is out of range.
             DTypeError: if a value is no number.
         """
-        kind, own = type(self).__name__, self.state_dict()
-        if own.keys() != state.keys():
-            raise DomainError(
-                kind,
-                f"the state holds {sorted(state)}, not {sorted(own)}",
-                f"Pass what state_dict() of another {kind} returned.",
-            )
-        values = {k: _like(kind, k, v, own[k]) for k, v in state.items()}
-        self.__dict__.update(values)
+        kind = type(self).__name__
+        _check_state(kind, self.state_dict(), state)
+        base = number(kind, "base", plain(state["base"]))
+        steps = count(kind, "steps", plain(state["steps"]), 0)
+        self.base, self.steps = base, steps
         self._set()
 
 
@@ -137,11 +136,16 @@ class WarmupLR(Schedule):
     """A rate that grows in a straight line over the first steps; afterwards another schedule's.
 
     The rate of step k is (k + 1) / (warmup + 1) of what it would be without: the first is not 0.
+    Only this schedule is stepped from now on; the other begins anew at the end of the warm-up.
 
     Args:
         then: the schedule that goes on, which counts its steps from the end of the warm-up; or an
             optimiser, whose rate is then kept.
         warmup: the number of steps.
+
+    Raises:
+        DTypeError: if `then` is neither: a plateau does not depend on the step.
+        DomainError: if warmup is less than 1.
 
     >>> import gradgraph as gg
     >>> from gradgraph import optim
@@ -169,8 +173,9 @@ class WarmupLR(Schedule):
 class OneCycleLR(Schedule):
     """Up to a largest rate and down again to almost nothing, along half cosines, in one cycle.
 
-    It begins at max_lr / div_factor, reaches max_lr with the step number pct_start · total_steps,
-    and ends at max_lr / div_factor / final_div_factor with the last one.
+    It begins at max_lr / div_factor, is at max_lr after the part `pct_start` of the steps (that may
+    be between two of them; with less than one step it begins there), and ends at
+    max_lr / div_factor / final_div_factor with the last one.
 
     Source: Smith and Topin, Super-convergence (2017).
 
@@ -206,12 +211,11 @@ class OneCycleLR(Schedule):
         self.pct_start = number(op, "pct_start", pct_start, below=1)
         self.first = 1 / number(op, "div_factor", div_factor, least=1)
         self.last = self.first / number(op, "final_div_factor", final_div_factor, least=1)
-        if isinstance(optimizer, Optimizer):
-            optimizer.lr = max_lr
+        _optimiser(op, optimizer).lr = number(op, "max_lr", max_lr)
         super().__init__(optimizer)
 
     def factor(self, step: int) -> float:
-        top, end = self.pct_start * self.total_steps - 1, self.total_steps - 1
+        top, end = max(self.pct_start * self.total_steps - 1, 0.0), self.total_steps - 1
         if step < top:
             return _cosine(self.first, 1.0, step / top)
         return _cosine(1.0, self.last, (step - top) / (end - top) if step < end else 1.0)
@@ -220,8 +224,8 @@ class OneCycleLR(Schedule):
 class ReduceLROnPlateau:
     """The learning rate times `factor` when a metric has not become better for a while.
 
-    Better is less than `1 - threshold` times the best so far (more than `1 + threshold` times it
-    if mode is "max"). A NaN is not better.
+    Better is less than the best so far by more than `threshold` times its size (more than it, if
+    mode is "max"), whatever its sign. A NaN is not better.
 
     Args:
         optimizer: whose learning rate is set.
@@ -229,7 +233,11 @@ class ReduceLROnPlateau:
         factor: what the rate is multiplied by, less than 1.
         patience: how many steps in a row may bring nothing before that.
         threshold: what is too little to count.
-        min_lr: the rate does not go below it.
+        min_lr: the rate is not reduced below it.
+
+    Raises:
+        DTypeError: if a value is of another kind.
+        DomainError: if the mode is unknown, or a number is out of range.
 
     >>> import gradgraph as gg
     >>> from gradgraph import optim
@@ -254,7 +262,7 @@ class ReduceLROnPlateau:
         if mode not in ("min", "max"):
             raise DomainError(op, f"mode is {mode!r}", 'Use "min" for losses, "max" for scores.')
         self.factor = number(op, "factor", factor, below=1)
-        self.optimizer, self.mode = optimizer, mode
+        self.optimizer, self.mode = _optimiser(op, optimizer), mode
         self.patience = count(op, "patience", patience, 0)
         self.threshold = number(op, "threshold", threshold)
         self.min_lr = number(op, "min_lr", min_lr)
@@ -263,36 +271,60 @@ class ReduceLROnPlateau:
 
     def step(self, metric: Any) -> None:
         """Look at the metric of an epoch (a number, or a tensor or array of one)."""
-        value = float(metric.item() if hasattr(metric, "item") else metric)
+        value = _metric(type(self).__name__, "metric", metric)
         if self._better(value):
             self.best, self.waited = value, 0
             return
         self.waited += 1
         if self.waited > self.patience:
             self.waited = 0
-            self.optimizer.lr = max(self.optimizer.lr * self.factor, self.min_lr)
+            rate = self.optimizer.lr
+            self.optimizer.lr = min(rate, max(rate * self.factor, self.min_lr))
 
     def _better(self, value: float) -> bool:
         if math.isinf(self.best):
             return value < self.best if self.mode == "min" else value > self.best
-        if self.mode == "min":
-            return value < self.best * (1 - self.threshold)
-        return value > self.best * (1 + self.threshold)
+        margin = self.threshold * abs(self.best)
+        return value < self.best - margin if self.mode == "min" else value > self.best + margin
 
     def state_dict(self) -> dict[str, Any]:
         """Numbers that `load_state_dict` goes on from; the rate itself is the optimiser's."""
-        return {"best": self.best, "waited": self.waited}
+        return {"kind": type(self).__name__, "best": self.best, "waited": self.waited}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where the schedule that gave the state was."""
-        own = self.state_dict()
-        if own.keys() != state.keys():
-            raise DomainError(
-                "ReduceLROnPlateau",
-                f"the state holds {sorted(state)}, not {sorted(own)}",
-                "Pass what state_dict() of another ReduceLROnPlateau returned.",
-            )
-        self.best, self.waited = float(state["best"]), int(state["waited"])
+        """Go on where the schedule that gave the state was; all, or nothing."""
+        kind = type(self).__name__
+        _check_state(kind, self.state_dict(), state)
+        best = _metric(kind, "best", state["best"])
+        if math.isnan(best):
+            raise DomainError(kind, "best is nan, so nothing could be better", "Use inf.")
+        self.best, self.waited = best, count(kind, "waited", plain(state["waited"]), 0)
+
+
+def _optimiser(op: str, optimizer: Any) -> Optimizer:
+    if not isinstance(optimizer, Optimizer):
+        raise DTypeError(
+            op,
+            f"optimizer is {type(optimizer).__name__}, not an optimiser",
+            "Pass optim.SGD(...), say.",
+        )
+    return optimizer
+
+
+def _metric(op: str, name: str, value: Any) -> float:
+    """A number of any sign, also inf and NaN, or a tensor or array of one."""
+    try:
+        return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError):
+        raise DTypeError(op, f"{name} is {value!r:.40}, not a number", "Pass a float.") from None
+
+
+def _check_state(kind: str, own: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Raise unless a state has these names, and is of the same kind of schedule."""
+    fix = f"Pass what state_dict() of another {kind} returned."
+    check_names(kind, own, state, fix)
+    if plain(state["kind"]) != kind:
+        raise DomainError(kind, f"the state is that of a {state['kind']}", fix)
 
 
 def count(op: str, name: str, value: Any, least: int = 1) -> int:
@@ -300,7 +332,9 @@ def count(op: str, name: str, value: Any, least: int = 1) -> int:
     try:
         whole = index(value)
     except TypeError:
-        raise DTypeError(op, f"{name} is {value!r}, not an int", f"Use {name}=10.") from None
+        whole = None
+    if whole is None or isinstance(value, bool | np.bool_):
+        raise DTypeError(op, f"{name} is {value!r}, not an int", f"Use {name}=10.")
     if whole < least:
         raise DomainError(op, f"{name} is {whole}, not at least {least}", f"Use {name}=10.")
     return whole
@@ -309,8 +343,3 @@ def count(op: str, name: str, value: Any, least: int = 1) -> int:
 def _cosine(start: float, end: float, part: float) -> float:
     """From start (part 0) to end (part 1)."""
     return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
-
-
-def _like(op: str, name: str, value: Any, own: Any) -> Any:
-    """A number of a state, of the type that it has here."""
-    return count(op, name, value, 0) if isinstance(own, int) else number(op, name, value)

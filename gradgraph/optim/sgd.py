@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,9 @@ class SGD(Optimizer):
             )
         if self.momentum:
             self.add_slot("velocity")
+
+    def _fixed(self) -> dict[str, Any]:
+        return super()._fixed() | {"nesterov": self.nesterov}
 
     @property
     def velocity(self) -> list[Tensor]:
