@@ -94,6 +94,6 @@ def __getattr__(name: str) -> Any:
     """Names of higher floors, imported when they are first asked for."""
     if name in _ABOVE:
         return getattr(import_module(f"{__name__}.{_ABOVE[name]}"), name)
-    if name in ("data", "io", "models", "nn", "optim", "train"):
+    if name in ("data", "io", "models", "nn", "optim", "train", "viz"):
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -171,8 +171,9 @@ def test_it_runs_as_a_module():
 
 def test_importing_the_package_imports_no_training():
     code = (
-        "import sys, gradgraph; names = 'nn optim data cli viz'.split();"
-        "print([n for n in [*('gradgraph.' + n for n in names), 'tqdm'] if n in sys.modules])"
+        "import sys, gradgraph; names = 'nn optim data cli viz train io models testing'.split();"
+        "more = ['tqdm', 'rich', 'safetensors'];"
+        "print([n for n in [*('gradgraph.' + n for n in names), *more] if n in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.stdout.strip() == "[]", run.stderr
@@ -286,6 +287,8 @@ class TestReports:
             (["nets.py:number", "--shape", "1"], "nets.py:number is int"),
             (["nets.py:none", "--shape", "1"], "none"),
             (["other.py:net", "--shape", "1"], "other.py"),
+            (["builtins:dict", "--shape", "1"], "dict"),
+            (["gradgraph.nn:Linear", "--shape", "1"], "Name a variable that holds an instance"),
         ],
     )
     def test_what_cannot_be_summed_up(self, arguments, words, capsys):

@@ -241,6 +241,51 @@ class TestLoader:
         with pytest.raises(gg.DomainError, match="another loop"):
             list(one)
 
+    def test_two_loops_in_turn_are_refused(self):
+        batches = loader(shuffle=False, rng=None, prefetch=0)
+        one, two = iter(batches), iter(batches)
+        next(one), next(two)
+        with pytest.raises(gg.DomainError, match="another loop"):
+            next(one)
+
+    def test_a_state_that_is_loaded_inside_of_a_loop_ends_it(self):
+        batches = loader()
+        state = batches.state_dict()
+        steps = iter(batches)
+        next(steps)
+        batches.load_state_dict(state)
+        with pytest.raises(gg.DomainError, match="load_state_dict"):
+            next(steps)
+
+    def test_the_whole_for_evaluation_leaves_the_epoch_alone(self):
+        batches = loader()
+        next(iter(batches))
+        before = batches.state_dict()
+        whole = [x.tolist() for x, _ in batches.whole()]
+        assert sum(whole, []) == list(range(10))  # noqa: RUF017
+        assert batches.state_dict() == before
+
+    @pytest.mark.parametrize("prefetch", [0, 2])
+    def test_modes_hold_in_the_thread(self, prefetch):
+        def run():
+            batches = loader(prefetch=prefetch, transform=lambda x, y, *, rng: (
+                (gg.Tensor(x * 1.0, requires_grad=True) * 2.0), y
+            ))  # fmt: skip
+            return [x.requires_grad for x, _ in batches]
+
+        with gg.no_grad():
+            assert run() == [False] * 4
+        assert run() == [True] * 4
+
+    @pytest.mark.parametrize("wrong", [lambda x, y, *, rng: None, lambda x, y, *, rng: 3])
+    def test_a_transform_that_gives_no_batch(self, wrong):
+        with pytest.raises(gg.DTypeError, match="the transform gave"):
+            list(loader(transform=wrong))
+
+    def test_a_transform_that_gives_a_list(self):
+        batches = loader(transform=lambda x, y, *, rng: [x, y])
+        assert all(len(batch) == 2 for batch in batches)
+
     def test_an_error_in_the_thread_is_raised_where_the_batch_is_asked_for(self):
         def broken(x, y, *, rng):
             raise RuntimeError("no such file")
@@ -258,16 +303,31 @@ class TestLoader:
         ("make", "kind", "words"),
         [
             (lambda: loader(size=0), gg.DomainError, "size is 0"),
-            (lambda: loader(size=True), gg.DomainError, "size is True"),
+            (lambda: loader(size=True), gg.DTypeError, "size is True"),
             (lambda: loader(prefetch=-1), gg.DomainError, "prefetch is -1"),
             (lambda: loader(rng=None), gg.DTypeError, "rng is None"),
             (lambda: data.DataLoader(3, 2, rng=0), gg.DTypeError, "the dataset is int"),
             (lambda: data.DataLoader((ROWS[0], [1]), 2, rng=0), gg.ShapeError, "10, 1 rows"),
-            (lambda: loader().load_state_dict({}), gg.DomainError, "the state holds"),
+            (lambda: loader().load_state_dict({}), gg.DomainError, "the state lacks drop_last"),
             (
-                lambda: loader(size=9).load_state_dict({**loader().state_dict(), "position": 4}),
+                lambda: loader(size=9).load_state_dict(loader().state_dict()),
                 gg.DomainError,
-                "at batch 4, and an epoch has 2",
+                "its size is 9, in the state 3",
+            ),
+            (
+                lambda: loader().load_state_dict({**loader().state_dict(), "position": 4}),
+                gg.DomainError,
+                "at batch 4 of no such epoch",
+            ),
+            (
+                lambda: loader().load_state_dict({**loader().state_dict(), "seed": "x"}),
+                gg.DTypeError,
+                "seed is 'x'",
+            ),
+            (
+                lambda: loader().load_state_dict({**loader().state_dict(), "rng": {}}),
+                gg.DomainError,
+                "rng is no state",
             ),
             (
                 lambda: loader(shuffle=False, rng=None).load_state_dict(loader().state_dict()),
@@ -317,6 +377,11 @@ class TestAugmentations:
             assert any(np.array_equal(x[i : i + 4, j : j + 3], window) for i, j in places)
         with pytest.raises(gg.ShapeError, match="window of 7×7 does not fit"):
             data.cropped(self.IMAGES, 7, rng=0)
+        with pytest.raises(gg.DomainError, match="padding is -1"):
+            data.cropped(self.IMAGES, 2, padding=-1, rng=0)
+        for pixels, kind in ((-1, gg.DomainError), (1.5, gg.DTypeError)):
+            with pytest.raises(kind, match="pixels is"):
+                data.shifted(self.IMAGES, pixels, rng=0)
 
     def test_normalising(self):
         y = data.normalised(self.IMAGES)
@@ -369,10 +434,46 @@ class TestReaders:
         with pytest.raises(gg.DTypeError, match="pickled"):
             data.read_npz(path)
         path.write_bytes(b"nothing of this kind")
-        with pytest.raises((gg.DomainError, gg.DTypeError), match="read_npz"):
+        with pytest.raises(gg.DomainError, match="no npz file"):
             data.read_npz(path)
+        np.save(tmp_path / "b.npy", np.eye(2))
+        with pytest.raises(gg.DomainError, match="no npz file"):
+            data.read_npz(tmp_path / "b.npy")
+        with pytest.raises(IsADirectoryError):
+            data.read_npz(tmp_path)
         with pytest.raises(FileNotFoundError):
             data.read_npz(tmp_path / "other.npz")
+
+    def test_files_with_a_damaged_byte(self, tmp_path):
+        path = tmp_path / "a"
+        np.savez_compressed(tmp_path / "a.npz", x=np.arange(50.0))
+        array = np.arange(300, dtype="u1").reshape(3, 100)
+        self.idx(path, array, 8)
+        packed, zipped = gzip.compress(path.read_bytes()), (tmp_path / "a.npz").read_bytes()
+        rng = np.random.default_rng(0)
+        for whole, read in ((packed, data.read_idx), (zipped, data.read_npz)):
+            for at in rng.integers(0, len(whole), 200):
+                damaged = bytearray(whole)
+                damaged[at] ^= 1 << int(rng.integers(0, 8))
+                path.write_bytes(damaged)
+                try:
+                    found = read(path)
+                except (gg.DomainError, gg.DTypeError):
+                    continue
+                assert isinstance(found, np.ndarray)
+
+    def test_images_of_16_bits(self, tmp_path):
+        image = pytest.importorskip("PIL.Image")
+        wide = np.linspace(0, 65535, 16).reshape(4, 4).astype(np.uint16)
+        image.fromarray(wide).save(tmp_path / "a.png")
+        for channels in (1, 3):
+            found = data.read_image(tmp_path / "a.png", channels=channels)
+            assert found.shape == (4, 4, channels)
+            np.testing.assert_allclose(found[..., 0], wide / 65535, atol=1e-4)
+        with pytest.raises(gg.DomainError, match="channels is 2"):
+            data.read_image(tmp_path / "a.png", channels=2)
+        with pytest.raises(IsADirectoryError):
+            data.read_image(tmp_path)
 
     def test_folders_of_images(self, tmp_path):
         image = pytest.importorskip("PIL.Image")
@@ -391,7 +492,7 @@ class TestReaders:
         batches = list(data.DataLoader(grey, 4, rng=0))
         assert [x.shape for x, _ in batches] == [(4, 3, 4, 1), (2, 3, 4, 1)]
         (tmp_path / "red" / "0.png").write_bytes(b"broken")
-        with pytest.raises(gg.DomainError, match=r"0\.png is no image"):
+        with pytest.raises(gg.DomainError, match=r"0\.png is no image that can be read"):
             folder[np.arange(6)]
         with pytest.raises(gg.DomainError, match="no folders with images"):
             data.ImageFolder(tmp_path / "red", (3, 4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -12,8 +13,8 @@ import numpy as np
 import pytest
 
 import gradgraph as gg
-from gradgraph import data, io, nn, optim
-from gradgraph.io import CheckpointError, atomic, load, save
+from gradgraph import data, files, io, nn, optim
+from gradgraph.io import CheckpointError, load, save
 
 pytest.importorskip("safetensors")
 SCRIPT = Path(__file__).with_name("resumed.py")
@@ -127,6 +128,47 @@ class TestRoundTrip:
         assert load(tmp_path / "a", net=fresh) == {"epoch": 1}
         assert np.array_equal(fresh[0].w.data, net[0].w.data)
 
+    def test_plain_data(self, tmp_path):
+        given = {
+            "a": np.float32(0.5),
+            "b": (1, np.int64(2)),
+            "c": {"d": np.arange(2), "e": [None, "x"]},
+            "f": np.arange(3),
+        }
+        save(tmp_path / "a", **given)
+        found = load(tmp_path / "a")
+        assert found.pop("f").tolist() == [0, 1, 2]
+        assert found == {"a": 0.5, "b": [1, 2], "c": {"d": [0, 1], "e": [None, "x"]}}
+
+    def test_names_that_parts_may_not_have(self, tmp_path):
+        for name in ("a/b", ""):
+            with pytest.raises(CheckpointError, match="a part is called"):
+                save(tmp_path / "a", **{name: 1})
+        save(tmp_path / "a", path=1)
+        assert load(tmp_path / "a") == {"path": 1}
+
+    @pytest.mark.parametrize(
+        "part", [{1: 2}, [{(1,): 2}], np.array([1j]), np.array(["a"]), np.array([None]), {1, 2}]
+    )
+    def test_what_cannot_be_saved_leaves_no_file(self, tmp_path, part):
+        with pytest.raises(CheckpointError, match="cannot be saved"):
+            save(tmp_path / "a", part=part)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_parameter_called_generators(self, tmp_path):
+        class Odd(nn.Module):
+            def __init__(self):
+                self.generators = gg.Tensor([1.0], requires_grad=True)
+                self.drop = nn.Dropout(0.5, rng=0)
+
+        first, second = Odd(), Odd()
+        first.generators.assign([5.0])
+        first.drop(np.ones(3))
+        save(tmp_path / "a", net=first)
+        load(tmp_path / "a", net=second)
+        assert second.generators.tolist() == [5.0]
+        assert np.array_equal(first.drop(np.ones(9)), second.drop(np.ones(9)))
+
     def test_nothing_is_pickled(self, tmp_path):
         with pytest.raises(CheckpointError, match="cannot be saved"):
             save(tmp_path / "a", thing=object())
@@ -206,6 +248,10 @@ class TestDamage:
             load(path, epoch=network())
         with pytest.raises(CheckpointError, match="not as a int"):
             load(path, net=3)
+        with pytest.raises(
+            CheckpointError, match="schedule was saved as StepLR, not as a CosineLR"
+        ):
+            load(path, schedule=optim.CosineLR(training(1)["adam"], 5))
         with pytest.raises(CheckpointError, match=r"rng of .* does not fit"):
             load(path, rng=np.random.Generator(np.random.MT19937(0)))
 
@@ -213,10 +259,10 @@ class TestDamage:
 class TestAtomic:
     def test_an_old_file_survives_a_failure(self, tmp_path, monkeypatch):
         path = tmp_path / "a"
-        atomic.write(path, b"old")
+        files.write(path, b"old")
         monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
-            atomic.write(path, b"new")
+            files.write(path, b"new")
         assert path.read_bytes() == b"old"
         assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
@@ -225,17 +271,53 @@ class TestAtomic:
         child = subprocess.Popen([sys.executable, "-c", ""])
         child.wait()
         dead = child.pid
+        here = files._host()
         names = {
-            f".a.{dead}.0f.tmp": False,
-            f".a.{os.getpid()}.0f.tmp": True,
-            f".b.{dead}.0f.tmp": True,
+            f".a.{here}-{dead}.0f.tmp": False,
+            f".a.{here}-{os.getpid()}.0f.tmp": True,
+            f".a.elsewhere-{dead}.0f.tmp": True,  # of another machine, and new
+            f".a.{here}-{10**30}.0f.tmp": False,
+            f".b.{here}-{dead}.0f.tmp": True,
             ".a.notes.tmp": True,
             "a.bak": True,
         }
         for name in names:
             (tmp_path / name).write_bytes(b"")
-        atomic.write(path, b"new")
+        old = tmp_path / ".a.elsewhere-7.0f.tmp"
+        old.write_bytes(b"")
+        os.utime(old, (0, 0))
+        files.write(path, b"new")
         assert {name: (tmp_path / name).exists() for name in names} == names
+        assert not old.exists()
+
+    def test_names_that_are_patterns_and_links(self, tmp_path):
+        child = subprocess.Popen([sys.executable, "-c", ""])
+        child.wait()
+        odd = tmp_path / "run[1]"
+        left = tmp_path / f".run[1].{files._host()}-{child.pid}.0f.tmp"
+        left.write_bytes(b"")
+        files.write(odd, b"1")
+        assert not left.exists()
+        link = tmp_path / "link"
+        link.symlink_to(odd)
+        files.write(link, b"2")
+        assert link.is_symlink()
+        assert odd.read_bytes() == b"2"
+
+    def test_a_folder_in_its_place(self, tmp_path):
+        for path in (tmp_path, "."):
+            with pytest.raises(IsADirectoryError) as caught:
+                files.write(path, b"1")
+            assert str(caught.value.filename) == str(path)
+
+    def test_a_folder_that_cannot_be_synced(self, tmp_path, monkeypatch):
+        def only_files(descriptor):
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(22, "invalid argument")
+
+        monkeypatch.setattr(os, "fsync", only_files)
+        files.write(tmp_path / "a", b"1")
+        assert (tmp_path / "a").read_bytes() == b"1"
 
     def test_a_missing_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError):

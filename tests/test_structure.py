@@ -17,7 +17,7 @@ import gradgraph as gg
 ROOT = Path(gg.__file__).parent
 FLOORS = {
     0: ["errors", "spec", "mode", "draw", "kink", "version"],
-    1: ["kernels"],
+    1: ["kernels", "files"],
     2: ["node", "contract", "record", "op", "graph", "scalar", "render", "debug"],
     3: ["ops"],
     4: [

@@ -124,10 +124,90 @@ class TestFit:
         with pytest.raises(gg.NonFiniteError, match="loss is nan in epoch 1"):
             fit(net, loader, lambda a, b: a.sum() * np.nan, adam, epochs=1, progress=False)
 
-    def test_nothing_to_learn_from(self):
+    def test_a_validation_loss_that_is_nan_is_never_best(self):
+        net, loader, loss, adam, held = setting()
+        calls = []
+
+        def odd(scores, labels):
+            value = loss(scores, labels)
+            if net.training:
+                return value
+            calls.append(1)
+            return value * (np.nan if len(calls) == 2 else 1.0)
+
+        training = fit(
+            net, loader, odd, adam, epochs=6, validation=held, patience=5, keep_best=True,
+            progress=False,
+        )  # fmt: skip
+        losses = [e.validation["loss"] for e in training.epochs]
+        assert np.isnan(losses[1])
+        assert training.best == int(np.nanargmin(losses))
+        assert evaluate(net, held, loss)["loss"] == pytest.approx(np.nanmin(losses))
+
+    def test_validation_is_the_whole_and_changes_nothing(self):
+        net, _, loss, _, held = setting()
+        validation = data.DataLoader(held, 8, rng=0)
+        next(iter(validation))
+        before, place = net.state_dict(), validation.state_dict()
+        net.train()
+        found = evaluate(net, validation, loss)
+        assert found["loss"] == pytest.approx(evaluate(net, held, loss)["loss"])
+        assert validation.state_dict() == place
+        assert net.training
+        assert all(np.array_equal(before[k], v) for k, v in net.state_dict().items())
+
+    def test_another_checkpoint_is_refused(self, tmp_path):
+        pytest.importorskip("safetensors")
+        net, *given, held = setting()
+        fit(net, *given, epochs=1, checkpoint=tmp_path / "a", progress=False)
+        net, *given, held = setting()
+        with pytest.raises(gg.DomainError, match="the checkpoint followed"):
+            fit(net, *given, epochs=2, validation=held, checkpoint=tmp_path / "a", progress=False)
+        before = weights(net)
+        with pytest.raises(FileNotFoundError):
+            fit(net, *given, epochs=2, checkpoint=tmp_path / "no" / "a", progress=False)
+        assert np.array_equal(weights(net), before)
+
+    def test_an_interrupted_training_leaves_the_model_in_use(self):
+        net, loader, _, adam, _ = setting()
+
+        def interrupted(scores, labels):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            fit(net, loader, interrupted, adam, epochs=1, progress=False)
+        assert not net.training
+
+    @pytest.mark.parametrize(
+        ("changes", "kind", "words"),
+        [
+            ({"epochs": 0}, gg.DomainError, "epochs is 0"),
+            ({"epochs": 1.5}, gg.DTypeError, "epochs is 1.5"),
+            ({"patience": 0}, gg.DomainError, "patience is 0"),
+            ({"metrics": {"loss": accuracy}}, gg.DomainError, "a metric is called 'loss'"),
+            ({"metrics": {"gradient": accuracy}}, gg.DomainError, "called 'gradient'"),
+            ({"validation": ([[1.0, 2.0]] * 3, [0])}, gg.ShapeError, "3, 1 rows"),
+            ({"clip": -1}, gg.DomainError, "max_norm is -1"),
+        ],
+    )
+    def test_wrong_arguments(self, changes, kind, words):
         net, *given, _ = setting()
-        with pytest.raises(gg.DomainError, match="0 epochs"):
-            fit(net, *given, epochs=0)
+        with pytest.raises(kind, match=words):
+            fit(net, *given, **{"epochs": 1, "progress": False, **changes})
+
+    def test_loaders_and_optimisers_that_do_not_belong(self):
+        net, loader, loss, adam, held = setting()
+        other = setting(1)[3]
+        with pytest.raises(gg.DomainError, match="no parameter of the model"):
+            fit(net, loader, loss, other, epochs=1)
+        few = data.DataLoader(held, 99, rng=0, drop_last=True)
+        with pytest.raises(gg.DomainError, match="no batches"):
+            fit(net, few, loss, adam, epochs=1)
+        with pytest.raises(gg.DomainError, match="no batch to validate"):
+            fit(net, loader, loss, adam, epochs=1, validation=few)
+        single = data.DataLoader(held[:1], 8, rng=0)
+        with pytest.raises(gg.DTypeError, match="1 arrays, not an x and a y"):
+            fit(net, single, loss, adam, epochs=1, progress=False)
 
     def test_data_that_is_no_loader(self):
         net, loader, loss, adam, held = setting()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from uuid import uuid4
 
 from gradgraph.errors import DomainError
+from gradgraph.files import write
 
 
 def suffix_of(path: str | os.PathLike[str], formats: tuple[str, ...], op: str) -> str:
@@ -27,21 +27,10 @@ def suffix_of(path: str | os.PathLike[str], formats: tuple[str, ...], op: str) -
 
 
 def write_whole(path: str | os.PathLike[str], text: str) -> Path:
-    """Write text to a file beside the target, then put it in the target's place."""
+    """Write text to a file, whole or not at all."""
     return write_bytes(path, text.encode())
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write bytes to a file beside the target, then put it in the target's place."""
-    target = Path(path)
-    part = target.with_name(f".{uuid4().hex}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, target)
-    except OSError as error:
-        if error.errno is not None:
-            error.filename, error.filename2 = str(target), None  # not the part that is gone
-        raise
-    finally:
-        part.unlink(missing_ok=True)
-    return target
+    """Write bytes to a file, whole or not at all."""
+    return write(path, content, durable=False)

@@ -50,7 +50,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0, 1 for a failure, 2 for wrong usage.
+    """Run a command; the exit code is 0, 1 for a failure, 2 for wrong usage, 130 if interrupted.
 
     Args:
         argv: the arguments; those of the process by default.

@@ -28,20 +28,32 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def located(name: str) -> Any:
+def located(name: str, inputs: bool) -> Any:
     """What module:name or file.py:name says; of a class, an instance, with the seed 0 if it asks
-    for one; of a function that makes a module and takes nothing, the module."""
+    for one; of a function that takes nothing, the module that it makes, or whatever it returns if
+    there are no inputs to call it with."""
     _, target = locate(name)
     if isinstance(target, type):
-        seeded = "rng" in inspect.signature(target).parameters
-        return called(partial(target, rng=0) if seeded else target, name)
-    if inspect.isfunction(target) and not inspect.signature(target).parameters:
-        made = called(target, name)
-        return made if isinstance(made, Module) else target
+        seeded = "rng" in _parameters(target)
+        fix = "Name a variable that holds an instance."
+        return called(partial(target, rng=0) if seeded else target, name, fix)
+    if inspect.isfunction(target) and not _parameters(target):
+        made = called(target, name, "Call it in a program of yours, and read the error.")
+        return made if isinstance(made, Module) or not inputs else target
     return target
 
 
-def called(function: Any, name: str, **options: Any) -> Any:
+def _parameters(target: Any) -> Any:
+    try:
+        return inspect.signature(target).parameters
+    except (TypeError, ValueError):  # of what is not written in Python nothing is known
+        return ()
+
+
+USUAL = "Give a --shape for each input, and none to a function that takes none."
+
+
+def called(function: Any, name: str, fix: str = USUAL, **options: Any) -> Any:
     """What the function returns; whatever goes wrong in it is told in a line."""
     try:
         return function(**options)
@@ -51,5 +63,5 @@ def called(function: Any, name: str, **options: Any) -> Any:
         raise DomainError(
             repr(name),
             f"calling it fails with {type(error).__name__}: {error}",
-            "Give a --shape for each input, and none to a function that takes none.",
+            fix,
         ) from error

@@ -11,20 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from .. import models
 from ..errors import DomainError
 from ..mode import no_grad
-from ..nn import LeNet, Module
 from ..ops import cross_entropy
 from ..optim import SGD
 from ..tensor import asarray
 from .arguments import positive
 
-# For each network: how it is made, and the height, width and channels of its images.
-NETWORKS: dict[str, tuple[Callable[[], Module], tuple[int, int, int]]] = {
-    "lenet": (lambda: LeNet(rng=0), (28, 28, 1)),
-    "vgg": (lambda: models.VGG(11, 10, side=32, width=32, hidden=256, rng=0), (32, 32, 3)),
-    "resnet": (lambda: models.ResNet18(10, width=32, small=True, rng=0), (32, 32, 3)),
+# For each network: how it is made of `gradgraph.models`; height, width, channels of its images.
+NETWORKS: dict[str, tuple[Callable[[Any], Any], tuple[int, int, int]]] = {
+    "lenet": (lambda models: models.LeNet(rng=0), (28, 28, 1)),
+    "vgg": (lambda models: models.VGG(11, 10, side=32, width=32, hidden=256, rng=0), (32, 32, 3)),
+    "resnet": (lambda models: models.ResNet18(10, width=32, small=True, rng=0), (32, 32, 3)),
 }
 
 
@@ -60,8 +58,10 @@ def run(args: argparse.Namespace) -> int:
 
 def measured(name: str, batch: int, rounds: int) -> dict[str, float]:
     """Milliseconds of a training step, and of a run without a graph."""
+    from .. import models  # other commands do without
+
     make, image = NETWORKS[name]
-    net, rng = make(), np.random.default_rng(0)
+    net, rng = make(models), np.random.default_rng(0)
     x = asarray(rng.normal(size=(batch, *image)).astype(np.float32), copy=False)
     labels = rng.integers(0, 10, batch)
     sgd = SGD(net.parameters(), lr=0.01, momentum=0.9)

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     """Draw what a module and a name say, into a file."""
     from .. import viz
 
-    target = located(args.target)
+    target = located(args.target, inputs=bool(args.shape))
     inputs: list[Any] = [shape(text) for text in args.shape]
     made = ""
     if inputs and (args.flow or args.backward):  # a gradient needs values

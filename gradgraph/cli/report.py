@@ -22,8 +22,9 @@ from .arguments import called, located
 
 # What extras bring, by the name of the distribution.
 PACKAGES = (
-    *("graphviz", "graphviz-pure", "resvg-py", "safetensors", "pillow", "rich", "mlxtend"),
-    *("hypothesis", "pytest", "numba", "scipy", "threadpoolctl", "torch"),
+    *("graphviz", "graphviz-pure", "resvg-py", "safetensors", "pillow", "rich", "tqdm"),
+    *("mlxtend", "scikit-learn", "scikit-image", "matplotlib", "hypothesis", "pytest"),
+    *("numba", "scipy", "threadpoolctl", "torch"),
 )
 
 
@@ -38,7 +39,7 @@ def add_summary_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_summary(args: argparse.Namespace) -> int:
     """Say what each layer does, and count weights and operations."""
-    target = located(args.target)
+    target = located(args.target, inputs=True)
     if not callable(target):
         raise DTypeError(
             "summary", f"{args.target} is {type(target).__name__}", "Name a module or a function."

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DomainError, ShapeError
+from ..ops.operand import count
 from ..ops.random import Rng, generator
 from ..spec import show
 from ..tensor import Array
@@ -34,10 +35,8 @@ def shifted(images: Array, pixels: int, *, rng: Rng) -> Array:
     array([[3., 4.],
            [0., 0.]])
     """
-    if images.ndim != 4:
-        raise ShapeError(
-            "shifted", f"images have {images.ndim} axes, not N×H×W×C", "Add x[..., None]."
-        )
+    images = _four_axes("shifted", images)
+    pixels = count("shifted", "pixels", pixels, 0)
     n, height, width, _ = images.shape
     down, right = generator(rng, "shifted").integers(0, 2 * pixels + 1, size=(2, n, 1))
     wide = np.pad(images, ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0)))
@@ -57,7 +56,7 @@ def flipped(images: Array, *, rate: float = 0.5, rng: Rng) -> Array:
     >>> flipped(image, rate=1.0, rng=0)[0, :, :, 0]
     array([[2., 1.]])
     """
-    _four_axes("flipped", images)
+    images = _four_axes("flipped", images)
     if not 0 <= rate <= 1:
         raise DomainError("flipped", f"rate is {rate}, not from 0 to 1", "Use rate=0.5.")
     chosen = generator(rng, "flipped").random(len(images)) < rate
@@ -79,8 +78,9 @@ def cropped(images: Array, size: int | tuple[int, int], *, padding: int = 0, rng
     >>> cropped(np.ones((5, 32, 32, 3), np.float32), 28, rng=0).shape
     (5, 28, 28, 3)
     """
-    _four_axes("cropped", images)
-    height, width = size if isinstance(size, tuple) else (size, size)
+    images = _four_axes("cropped", images)
+    height, width = size if isinstance(size, tuple | list) else (size, size)
+    padding = count("cropped", "padding", padding, 0)
     pad = (padding, padding)
     wide = np.pad(images, ((0, 0), pad, pad, (0, 0)))
     n, rows, columns, _ = wide.shape
@@ -109,7 +109,7 @@ def normalised(images: Array, mean: Any = None, std: Any = None) -> Array:
     >>> normalised(np.array([1.0, 3.0]).reshape(2, 1, 1, 1)).ravel()
     array([-1.,  1.])
     """
-    _four_axes("normalised", images)
+    images = _four_axes("normalised", images)
     dtype = images.dtype if images.dtype.kind == "f" else np.dtype(np.float32)
     x = images.astype(dtype)
     mean = x.mean((0, 1, 2), dtype=float) if mean is None else mean
@@ -122,8 +122,12 @@ def normalised(images: Array, mean: Any = None, std: Any = None) -> Array:
     return scaled
 
 
-def _four_axes(op: str, images: Array) -> None:
-    if np.ndim(images) != 4:
+def _four_axes(op: str, images: Any) -> Array:
+    array = np.asarray(images)
+    if array.ndim != 4:
         raise ShapeError(
-            op, f"images are {show(np.shape(images))}, not N×H×W×C", "Add x[..., None]."
+            op,
+            f"images have {array.ndim} axes ({show(array.shape)}), not N×H×W×C",
+            "Add x[..., None].",
         )
+    return array

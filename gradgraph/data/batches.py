@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DomainError, DTypeError, ShapeError
 from ..ops.random import Rng, generator
 from ..tensor import Array
+from .dataset import rows
 
 Pair = tuple[Array, Array]
 
@@ -44,28 +45,21 @@ def batches(
     [3 0] [30  0]
     [1] [10]
     """
-    rows = [np.asarray(a) for a in arrays]
-    lengths = [len(a) if a.ndim else 0 for a in rows]
-    if len(set(lengths)) != 1 or not lengths[0]:
-        raise ShapeError(
-            "batches",
-            f"the arrays have {', '.join(map(str, lengths)) or 'no'} rows; there must be some,"
-            " and equally many in each",
-            "Pass images and labels of the same items.",
-        )
+    held = rows("batches", arrays)
+    n = len(held[0])
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise DomainError("batches", f"size is {size!r}, not an int ≥ 1", "Use size=32.")
-    order = generator(rng, "batches").permutation(lengths[0]) if shuffle else np.arange(lengths[0])
-    return _parts(rows, order, int(size), drop_last)
+    order = generator(rng, "batches").permutation(n) if shuffle else np.arange(n)
+    return _parts(held, order, int(size), drop_last)
 
 
 def _parts(
-    rows: list[Array], order: Array, size: int, drop_last: bool
+    held: tuple[Array, ...], order: Array, size: int, drop_last: bool
 ) -> Iterator[tuple[Array, ...]]:
     for start in range(0, len(order), size):
         chosen = order[start : start + size]
         if len(chosen) == size or not drop_last:
-            yield tuple(a[chosen] for a in rows)
+            yield tuple(a[chosen] for a in held)
 
 
 def split(images: Array, labels: Array, *, test: int = 1000, rng: Rng) -> tuple[Pair, Pair]:

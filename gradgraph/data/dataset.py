@@ -34,18 +34,24 @@ class ArrayDataset:
     """
 
     def __init__(self, *arrays: Any) -> None:
-        self.arrays = tuple(np.asarray(a) for a in arrays)
-        lengths = [len(a) if a.ndim else 0 for a in self.arrays]
-        if len(set(lengths)) != 1 or not lengths[0]:
-            raise ShapeError(
-                "ArrayDataset",
-                f"the arrays have {', '.join(map(str, lengths)) or 'no'} rows; there must be some,"
-                " and equally many in each",
-                "Pass images and labels of the same items.",
-            )
+        self.arrays = rows("ArrayDataset", arrays)
 
     def __len__(self) -> int:
         return len(self.arrays[0])
 
     def __getitem__(self, items: Array) -> tuple[Array, ...]:
         return tuple(a[items] for a in self.arrays)
+
+
+def rows(op: str, arrays: Any) -> tuple[Array, ...]:
+    """The arrays, if each has as many rows as the others, and some."""
+    found = tuple(np.asarray(a) for a in arrays)
+    lengths = [len(a) if a.ndim else 0 for a in found]
+    if len(set(lengths)) != 1 or not lengths[0]:
+        raise ShapeError(
+            op,
+            f"the arrays have {', '.join(map(str, lengths)) or 'no'} rows; there must be some,"
+            " and equally many in each",
+            "Pass images and labels of the same items.",
+        )
+    return found

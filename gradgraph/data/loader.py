@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from operator import index
 from typing import Any
 
 import numpy as np
 
 from ..errors import DomainError, DTypeError
+from ..ops.operand import count
 from ..ops.random import Rng, generator
+from ..state import check_names
 from ..tensor import Array
 from .dataset import ArrayDataset, Dataset
 
@@ -37,8 +39,8 @@ class DataLoader:
         prefetch: how many batches are made ahead; 0 for no thread.
 
     Raises:
-        DomainError: if a number is out of range.
-        DTypeError: if there is no rng to shuffle with, or the dataset is none.
+        DomainError: if a number is out of range, or two loops go on with one loader.
+        DTypeError: if there is no rng to shuffle with, the dataset is none, or a batch is none.
         ShapeError: if the arrays do not belong together.
 
     >>> loader = DataLoader((np.arange(5), np.arange(5) * 10), size=2, rng=0)
@@ -70,8 +72,8 @@ class DataLoader:
                 op, f"the dataset is {type(dataset).__name__}", "Pass a tuple of arrays."
             )
         self.dataset = dataset
-        self.size = _count(op, "size", size, 1)
-        self.prefetch = _count(op, "prefetch", prefetch, 0)
+        self.size = count(op, "size", size)
+        self.prefetch = count(op, "prefetch", prefetch, 0)
         chance = shuffle or transform is not None or rng is not None
         self.rng = generator(rng, op) if chance else None
         self.shuffle, self.drop_last, self.transform = bool(shuffle), bool(drop_last), transform
@@ -89,9 +91,10 @@ class DataLoader:
         if self._seed is None:
             self._seed = int(self.rng.integers(2**63)) if self.rng is not None else 0
             self.position = 0
-        epoch, made = self.epoch, self._batches(self._seed, self.position)
+        made = self._batches(self._seed, self.position, self.shuffle)
+        mine = self._place()
         for batch in _ahead(made, self.prefetch) if self.prefetch else made:
-            if self.epoch != epoch:
+            if self._place() != mine:
                 raise DomainError(
                     "DataLoader",
                     "another loop, or load_state_dict, went on with this loader",
@@ -100,57 +103,89 @@ class DataLoader:
             self.position += 1
             last = self.position == len(self)
             if last:
-                self.epoch, self.position, self._seed = epoch + 1, 0, None
+                self._end()
+            mine = self._place()
             yield batch
             if last:
                 return
-        self.epoch, self.position, self._seed = epoch + 1, 0, None  # an epoch without batches
+        self._end()  # an epoch without batches
 
-    def _batches(self, seed: int, start: int) -> Iterator[Batch]:
+    def whole(self) -> Iterator[Batch]:
+        """All batches in the order of the dataset, for evaluation: the epoch stays where it is.
+
+        What `transform` draws is the same each time.
+        """
+        made = self._batches(0, 0, shuffle=False)
+        return _ahead(made, self.prefetch) if self.prefetch else made
+
+    def _place(self) -> tuple[int, int | None, int]:
+        return self.epoch, self._seed, self.position
+
+    def _end(self) -> None:
+        self.epoch, self.position, self._seed = self.epoch + 1, 0, None
+
+    def _batches(self, seed: int, start: int, shuffle: bool) -> Iterator[Batch]:
         """The batches of the epoch that this number makes, from the start-th on."""
         n = len(self.dataset)
-        order = np.random.default_rng(seed).permutation(n) if self.shuffle else np.arange(n)
+        order = np.random.default_rng(seed).permutation(n) if shuffle else np.arange(n)
         for k in range(start, len(self)):
-            batch = self.dataset[order[k * self.size : (k + 1) * self.size]]
+            batch = _tuple("dataset", self.dataset[order[k * self.size : (k + 1) * self.size]])
             if self.transform is not None:
-                batch = self.transform(*batch, rng=np.random.default_rng([seed, k]))
-            yield batch if isinstance(batch, tuple) else (batch,)
+                changed = self.transform(*batch, rng=np.random.default_rng([seed, k]))
+                batch = _tuple("transform", changed)
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands, as numbers: what `load_state_dict` goes on from."""
+        """Where the loader stands, and what it is made with: `load_state_dict` goes on there."""
         state = None if self.rng is None else self.rng.bit_generator.state
-        seed = self._seed
-        return {"epoch": self.epoch, "position": self.position, "seed": seed, "rng": state}
+        place = {"epoch": self.epoch, "position": self.position, "seed": self._seed}
+        return {**self._made_with(), **place, "rng": state}
+
+    def _made_with(self) -> dict[str, Any]:
+        return {
+            "items": len(self.dataset),
+            "size": self.size,
+            "shuffle": self.shuffle,
+            "drop_last": self.drop_last,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on with the batch after the last one of the loader that gave the state.
+        """Go on with the batch after the last one that the loader that gave the state handed out.
 
         Raises:
-            DomainError: if the state is none of a loader, or beyond the end of an epoch.
+            DomainError: if the state is none of a loader, or of one that was made otherwise.
+            DTypeError: if a number is of another kind.
         """
-        if state.keys() != {"epoch", "position", "seed", "rng"}:
-            raise DomainError(
-                "DataLoader",
-                f"the state holds {sorted(state)}",
-                "Pass what state_dict() of another DataLoader returned.",
-            )
-        position = _count("DataLoader", "position", state["position"], 0)
-        if position > len(self):
-            raise DomainError(
-                "DataLoader",
-                f"the state is at batch {position}, and an epoch has {len(self)}",
-                "Make the loader with the dataset and size that the state was saved from.",
-            )
+        op, fix = "DataLoader", "Make the loader as it was when the state was saved."
+        check_names(op, self.state_dict(), state, fix)
         if (self.rng is None) != (state["rng"] is None):
-            raise DomainError(
-                "DataLoader",
-                "one of the two loaders has an rng, and the other has none",
-                "Make the loader as it was when the state was saved.",
-            )
-        epoch = _count("DataLoader", "epoch", state["epoch"], 0)
+            raise DomainError(op, "one of the two loaders has an rng, and the other has none", fix)
+        for name, value in self._made_with().items():
+            if state[name] != value:
+                raise DomainError(op, f"its {name} is {value}, in the state {state[name]!r}", fix)
+        epoch, position = (count(op, k, state[k], 0, fix) for k in ("epoch", "position"))
+        seed = None if state["seed"] is None else count(op, "seed", state["seed"], 0, fix)
+        if position > (len(self) if seed is not None else 0):
+            raise DomainError(op, f"the state is at batch {position} of no such epoch", fix)
         if self.rng is not None:
-            self.rng.bit_generator.state = state["rng"]
-        self.epoch, self.position, self._seed = epoch, position, state["seed"]
+            try:
+                self.rng.bit_generator.state = state["rng"]
+            except (TypeError, ValueError, KeyError) as error:
+                raise DomainError(op, f"rng is no state of its generator: {error}", fix) from None
+        self.epoch, self.position, self._seed = epoch, position, seed
+
+
+def _tuple(who: str, batch: Any) -> Batch:
+    """A batch as a tuple of arrays; one array is one of one."""
+    if isinstance(batch, tuple | list):
+        return tuple(batch)
+    if batch is None or not hasattr(batch, "shape"):
+        raise DTypeError(
+            "DataLoader",
+            f"the {who} gave {type(batch).__name__}, not a batch",
+            "Return the arrays of the batch: transform(x, y, rng=...) returns x, y.",
+        )
+    return (batch,)
 
 
 def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
@@ -176,7 +211,10 @@ def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
         except BaseException as error:  # it is raised where the batch is asked for
             put((end, error))
 
-    thread = threading.Thread(target=work, name="gradgraph-loader", daemon=True)
+    context = contextvars.copy_context()  # no_grad and scopes hold in the thread, too
+    thread = threading.Thread(
+        target=context.run, args=(work,), name="gradgraph-loader", daemon=True
+    )
     thread.start()
     try:
         while True:
@@ -189,13 +227,3 @@ def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
     finally:
         stopped.set()
         thread.join()
-
-
-def _count(op: str, name: str, value: Any, least: int) -> int:
-    try:
-        whole = index(value)
-    except TypeError:
-        whole = least - 1
-    if isinstance(value, bool) or whole < least:
-        raise DomainError(op, f"{name} is {value!r}, not an int ≥ {least}", f"Use {name}=32.")
-    return whole

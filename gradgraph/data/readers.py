@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
+import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -36,7 +38,7 @@ def read_idx(path: str | Path) -> Array:
     if raw[:2] == b"\x1f\x8b":
         try:
             raw = gzip.decompress(raw)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise DomainError(
                 "read_idx", f"{path} is no whole gzip file: {error}", "Download it again."
             ) from None
@@ -76,27 +78,35 @@ def read_npz(path: str | Path, *names: str) -> Array | tuple[Array, ...]:
     >>> labels
     array([0, 1, 2])
     """
+    content = BytesIO(Path(path).read_bytes())  # what cannot be read is no damaged file
     try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in names if name not in file.files]
-            if missing:
-                raise DomainError(
-                    "read_npz",
-                    f"{path} has no {missing[0]!r}, only {', '.join(file.files)}",
-                    "Pass names that are in it.",
-                )
-            arrays = tuple(file[name] for name in names or file.files)
-    except (FileNotFoundError, DomainError):
+        arrays = _read_npz(path, content, names)
+    except DomainError:
         raise
-    except ValueError as error:
-        if "pickle" not in str(error):
-            raise DomainError("read_npz", f"{path} is no npz file", "Save it again.") from None
-        raise DTypeError(
-            "read_npz", f"{path} holds pickled objects, which are not read", "Save plain arrays."
+    except Exception as error:  # zip, zlib and numpy have many for a damaged file
+        if isinstance(error, ValueError) and "allow_pickle" in str(error):
+            raise DTypeError(
+                "read_npz", f"{path} holds pickled objects, which are not read", "Save arrays."
+            ) from None
+        raise DomainError(
+            "read_npz", f"{path} is a damaged npz file: {error}", "Save it again."
         ) from None
-    except (OSError, EOFError, AttributeError, BadZipFile) as error:
-        raise DomainError("read_npz", f"{path} is no npz file: {error}", "Save it again.") from None
     return arrays if len(arrays) != 1 else arrays[0]
+
+
+def _read_npz(path: Any, content: Any, names: tuple[str, ...]) -> tuple[Array, ...]:
+    if not zipfile.is_zipfile(content):
+        raise DomainError("read_npz", f"{path} is no npz file", "Save it with np.savez.")
+    content.seek(0)
+    with np.load(content, allow_pickle=False) as file:
+        missing = [name for name in names if name not in file.files]
+        if missing:
+            raise DomainError(
+                "read_npz",
+                f"{path} has no {missing[0]!r}, only {', '.join(file.files)}",
+                "Pass names that are in it.",
+            )
+        return tuple(file[name] for name in names or file.files)
 
 
 class ImageFolder:
@@ -116,14 +126,13 @@ class ImageFolder:
         labels: (N,) class numbers.
 
     Raises:
-        DomainError: if the folder has no folders with images.
+        DomainError: if the folder has no folders with images; when images are asked for, if one
+            cannot be read, or channels is neither 3 nor 1.
         MissingExtraError: if Pillow is not installed.
     """
 
     def __init__(self, root: str | Path, size: tuple[int, int], channels: int = 3) -> None:
         _pillow()
-        if channels not in (1, 3):
-            raise DomainError("ImageFolder", f"channels is {channels}", "Use 3, or 1 for grey.")
         folders = sorted(p for p in Path(root).iterdir() if p.is_dir())
         found = [(f, i) for i, folder in enumerate(folders) for f in _images(folder)]
         if not found:
@@ -156,20 +165,28 @@ def read_image(path: str | Path, size: tuple[int, int] | None = None, channels: 
         channels: 3 for colours, 1 for shades of grey.
 
     Raises:
-        DomainError: if the file is no image, or broken.
+        DomainError: if the file is no image, or broken, or channels is neither 3 nor 1.
+        OSError: if the file cannot be opened.
         MissingExtraError: if Pillow is not installed.
     """
     image_module = _pillow()
-    try:
-        with image_module.open(path) as file:
-            image = file.convert("RGB" if channels == 3 else "L")
+    if channels not in (1, 3):
+        raise DomainError("read_image", f"channels is {channels!r}", "Use 3, or 1 for grey.")
+    with Path(path).open("rb") as content:  # what cannot be opened is no broken image
+        try:
+            image = image_module.open(content)
+            deep = image.mode.startswith("I")  # 16 bits, which the usual conversion would cut off
+            white = 65535 if deep else 255
+            image = image.convert("F" if deep else "RGB" if channels == 3 else "L")
             if size is not None:
                 image = image.resize((size[1], size[0]), image_module.Resampling.BILINEAR)
-            pixels = np.asarray(image, np.float32) / 255
-    except FileNotFoundError:
-        raise
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DomainError("read_image", f"{path} is no image: {error}", "Remove it.") from None
+            pixels = np.asarray(image, np.float32) / white
+        except Exception as error:  # whatever its decoders find wrong with it
+            raise DomainError(
+                "read_image", f"{path} is no image that can be read: {error}", "Save it again."
+            ) from None
+    if deep:
+        pixels = np.repeat(pixels[..., None], channels, -1)
     return pixels.reshape(*pixels.shape[:2], channels)
 
 

@@ -12,25 +12,27 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradgraphError, MissingExtraError
+from ..files import write
 from ..nn.module import Module
 from ..version import VERSION
-from . import atomic
 
 FORMAT = 1
 _KEY = "gradgraph"  # under it: a checksum, a space, and the head as JSON
 _GENERATOR = "numpy generator"
+_GENERATORS = "/generators"  # no attribute can have that name
 
 
 class CheckpointError(GradgraphError, ValueError):
     """A file that is no checkpoint, is damaged, or does not belong to what it is loaded into."""
 
 
-def save(path: str | Path, **parts: Any) -> None:
+def save(path: str | Path, /, **parts: Any) -> None:
     """Save what a training needs to go on, in one file that appears as a whole or not at all.
 
     A part is anything with `state_dict` and `load_state_dict` (modules, optimisers, schedules,
-    loaders), a numpy Generator, or plain data (numbers, texts, None, lists and dicts of these). The
-    generators of a module's layers are saved with the module. Nothing is pickled, here or in
+    loaders), a numpy Generator, or plain data: numbers, texts, None, arrays, and lists and dicts of
+    these (tuples, and arrays inside of others, come back as lists). The generators of a module's
+    layers are saved with the module. Nothing is pickled, here or in
     `load`: arrays are stored as safetensors, everything else as JSON in the head of the file.
 
     Args:
@@ -39,7 +41,7 @@ def save(path: str | Path, **parts: Any) -> None:
 
     Raises:
         MissingExtraError: if safetensors is not installed.
-        CheckpointError: if a part is none of these.
+        CheckpointError: if a part is none of these, or its name is empty or has a slash.
         OSError: if the file cannot be written; the old one is then untouched.
 
     >>> import tempfile
@@ -58,7 +60,9 @@ def save(path: str | Path, **parts: Any) -> None:
     arrays: dict[str, Any] = {}
     plain: dict[str, Any] = {}
     for name, part in parts.items():
-        for key, value in _state(name, part).items():
+        if not name or "/" in name:
+            raise CheckpointError("save", f"a part is called {name!r}", "Use letters and dots.")
+        for key, value in _state(part).items():
             if isinstance(value, np.ndarray):
                 arrays[f"{name}/{key}"] = _laid_out(value)
             else:
@@ -66,16 +70,20 @@ def save(path: str | Path, **parts: Any) -> None:
     kinds = {name: _kind(part) for name, part in parts.items()}
     head = {"format": FORMAT, "version": VERSION, "parts": kinds, "state": plain}
     try:
+        _check_keys(plain)
         text = json.dumps(head)
-    except (TypeError, ValueError) as error:
+        metadata = {_KEY: f"{_digest(text, arrays)} {text}"}  # one entry: several have no order
+        content = module.save(arrays, metadata=metadata)
+    except Exception as error:  # of json for plain data, of safetensors for arrays
         raise CheckpointError(
-            "save", f"a part cannot be saved: {error}", "Save arrays, numbers, texts, and lists."
+            "save",
+            f"a part cannot be saved: {error}",
+            "Save numbers, texts, arrays of them, lists, and dicts whose keys are texts.",
         ) from None
-    metadata = {_KEY: f"{_digest(text, arrays)} {text}"}  # one entry: several have no order
-    atomic.write(Path(path), module.save(arrays, metadata=metadata))
+    write(path, content)
 
 
-def load(path: str | Path, **parts: Any) -> dict[str, Any]:
+def load(path: str | Path, /, **parts: Any) -> dict[str, Any]:
     """Load parts of a file that `save` wrote into the objects given; all of them, or none.
 
     Args:
@@ -103,27 +111,30 @@ def load(path: str | Path, **parts: Any) -> dict[str, Any]:
                 f"{path} holds {', '.join(sorted(kinds)) or 'nothing'}, but no {name!r}",
                 "Use the names that it was saved with.",
             )
-        if (kinds[name] is None) != (_kind(part) is None):
+        kind = _kind(part)
+        if kinds[name] != kind and not (kinds[name] and isinstance(part, Module)):
             raise CheckpointError(
                 "load",
                 f"{name} was saved as {kinds[name] or 'plain data'}, not as a"
-                f" {type(part).__name__}",
-                "Plain data is returned by load; leave it out of the arguments.",
+                f" {kind or type(part).__name__}",
+                "Plain data is returned by load; leave it out of the arguments."
+                if kinds[name] is None
+                else "Make what was saved.",
             )
+    given = {name: states[name].get("") for name, kind in kinds.items() if kind is None}
     with ExitStack() as undo:
         for name, part in parts.items():
-            before = _state(name, part)
-            undo.callback(_put, name, part, before)
+            undo.callback(_put, part, _state(part))
             try:
-                _put(name, part, states[name])
-            except (GradgraphError, TypeError, ValueError, KeyError) as error:
+                _put(part, states[name])
+            except (GradgraphError, TypeError, ValueError, KeyError, AttributeError) as error:
                 raise CheckpointError(
                     "load",
                     f"{name} of {path} does not fit: {error}",
                     "Build it as it was when it was saved. Nothing was loaded.",
                 ) from None
         undo.pop_all()
-    return {name: states[name][""] for name, kind in kinds.items() if kind is None}
+    return given
 
 
 def _kind(part: Any) -> str | None:
@@ -133,29 +144,29 @@ def _kind(part: Any) -> str | None:
     return type(part).__name__ if hasattr(part, "state_dict") else None
 
 
-def _state(name: str, part: Any) -> dict[str, Any]:
+def _state(part: Any) -> dict[str, Any]:
     """The state of a part, without levels; plain data under the empty key."""
     if isinstance(part, np.random.Generator):
         return {"state": _listed(part.bit_generator.state)}
     if not hasattr(part, "state_dict"):
-        return {"": part}
+        return {"": part if isinstance(part, np.ndarray) else _listed(part)}
     state = {
         k: v if isinstance(v, np.ndarray) else _listed(v) for k, v in part.state_dict().items()
     }
     if isinstance(part, Module):
         generators = {k: _listed(g.bit_generator.state) for k, g in part.named_generators()}
-        state |= {"generators": generators} if generators else {}
+        state |= {_GENERATORS: generators} if generators else {}
     return state
 
 
-def _put(name: str, part: Any, state: Mapping[str, Any]) -> None:
+def _put(part: Any, state: Mapping[str, Any]) -> None:
     """Load the state into the part."""
     state = dict(state)
     if isinstance(part, np.random.Generator):
         part.bit_generator.state = state["state"]
         return
     if isinstance(part, Module):
-        saved, own = state.pop("generators", {}), dict(part.named_generators())
+        saved, own = state.pop(_GENERATORS, {}), dict(part.named_generators())
         if saved.keys() != own.keys():
             raise ValueError(f"generators {sorted(saved)} were saved, and it has {sorted(own)}")
         part.load_state_dict(state)
@@ -166,10 +177,23 @@ def _put(name: str, part: Any, state: Mapping[str, Any]) -> None:
 
 
 def _listed(value: Any) -> Any:
-    """The same with plain numbers for numpy's, and lists for arrays inside of dicts."""
+    """The same with plain numbers for numpy's, and lists for arrays and tuples inside."""
     if isinstance(value, dict):
         return {k: _listed(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_listed(v) for v in value]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _check_keys(value: Any) -> None:
+    """Raise if a dict has a key that is no text: JSON would make one of it."""
+    if isinstance(value, dict):
+        wrong = [key for key in value if not isinstance(key, str)]
+        if wrong:
+            raise TypeError(f"a dict has the key {wrong[0]!r}, which is no text")
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_keys(inner)
 
 
 def _laid_out(array: Any) -> Any:
@@ -205,21 +229,21 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{path} is a safetensors file, but none that gradgraph's save wrote",
             "Read its arrays with safetensors, and pass them to load_state_dict.",
         )
+    digest, _, text = metadata[_KEY].partition(" ")
+    if text and digest != _digest(text, arrays):
+        raise CheckpointError(
+            "load", f"{path} is damaged: its checksum is another", "Load an older checkpoint."
+        )
     try:
-        digest, _, text = metadata[_KEY].partition(" ")
         head = json.loads(text)
         version = head["format"]
         kinds, state = head["parts"], head["state"]
         if not (isinstance(kinds, dict) and isinstance(state, dict)):
             raise TypeError("its parts are no dict")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
             "load", f"the head of {path} is damaged: {error}", "Load an older checkpoint."
         ) from None
-    if digest != _digest(text, arrays):
-        raise CheckpointError(
-            "load", f"{path} is damaged: its checksum is another", "Load an older checkpoint."
-        )
     if version != FORMAT:
         raise CheckpointError(
             "load",

@@ -88,6 +88,24 @@ def integer(op: str, name: str, value: Any, fix: str = "Pass an int.") -> int:
         raise ShapeError(op, f"{name} is {value!r}, not an integer", fix) from None
 
 
+def count(op: str, name: str, value: Any, least: int = 1, fix: str | None = None) -> int:
+    """An int of at least `least`, checked; booleans are none.
+
+    >>> count("DataLoader", "size", np.int64(32))
+    32
+    """
+    try:
+        whole = None if isinstance(value, bool | np.bool_) else index(value)
+    except TypeError:
+        whole = None
+    fix = fix or f"Use {name}={max(10, least)}."
+    if whole is None:
+        raise DTypeError(op, f"{name} is {value!r:.40}, not an int", fix)
+    if whole < least:
+        raise DomainError(op, f"{name} is {whole}, not at least {least}", fix)
+    return whole
+
+
 def one_axis(op: str, axis: Any, ndim: int, fix: str = "Use axis=0.") -> int:
     """An axis as a negative int, checked."""
     if axis is None or isinstance(axis, tuple | list):

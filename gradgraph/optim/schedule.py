@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from operator import index
 from typing import Any
 
-import numpy as np
-
 from ..errors import DomainError, DTypeError, GradError
+from ..ops.operand import count
 from ..state import check_names
 from .optimizer import Optimizer, number, plain
 
@@ -325,19 +323,6 @@ def _check_state(kind: str, own: Mapping[str, Any], state: Mapping[str, Any]) ->
     check_names(kind, own, state, fix)
     if plain(state["kind"]) != kind:
         raise DomainError(kind, f"the state is that of a {state['kind']}", fix)
-
-
-def count(op: str, name: str, value: Any, least: int = 1) -> int:
-    """The value as an int of at least `least`, checked."""
-    try:
-        whole = index(value)
-    except TypeError:
-        whole = None
-    if whole is None or isinstance(value, bool | np.bool_):
-        raise DTypeError(op, f"{name} is {value!r}, not an int", f"Use {name}=10.")
-    if whole < least:
-        raise DomainError(op, f"{name} is {whole}, not at least {least}", f"Use {name}=10.")
-    return whole
 
 
 def _cosine(start: float, end: float, part: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from .. import io
 from ..data import DataLoader
 from ..errors import DomainError, DTypeError, NonFiniteError
 from ..mode import no_grad
-from ..nn.module import Module
+from ..nn.module import Module, unchanged
+from ..ops.operand import count
 from ..optim import Optimizer, ReduceLROnPlateau, Schedule, clip_grad_norm
 from ..tensor import asarray
 from .progress import Progress
@@ -51,7 +52,8 @@ class Training:
 
     Attributes:
         epochs: what each came to.
-        best: number of the epoch with the least validation loss (or loss); None before the first.
+        best: number of the epoch with the least validation loss (without validation, the least
+            loss); an epoch where it is NaN is never the best. None if there is none.
         stopped: whether it ended early, because nothing became better.
     """
 
@@ -100,8 +102,9 @@ def fit(
         data: a loader of pairs.
         loss: of what the model gives and the truth; the mean over a batch.
         optimizer: of the model's parameters.
-        epochs: how many there are in all, those of a checkpoint included.
-        validation: items held out, (x, y) or a loader that does not shuffle.
+        epochs: how many there are in all, those of a checkpoint included; the first goes on where
+            the loader stands.
+        validation: items held out, (x, y) or a loader, which is gone through as a whole.
         metrics: functions of scores and truths to follow, such as `{"accuracy": accuracy}`.
         schedule: of the learning rate; a `Schedule` steps after each batch, a plateau after each
             epoch.
@@ -121,7 +124,10 @@ def fit(
 
     Raises:
         NonFiniteError: if the loss becomes infinite or NaN.
-        DomainError: if there is nothing to learn from.
+        DTypeError: if data is no loader of pairs.
+        DomainError: if there is nothing to learn from or to validate with, a metric is called loss
+            or gradient, the optimiser has no parameter of the model, or the checkpoint followed
+            other metrics.
         Also those of the model, the loss, and `gradgraph.io.load`.
 
     >>> import gradgraph as gg
@@ -141,61 +147,95 @@ def fit(
             f"data is {type(data).__name__}, not a DataLoader",
             "Use data.DataLoader((x, y), 32, rng=0), or DataLoader(folder, 32, rng=0).",
         )
-    if epochs < 1 or not len(data):
+    epochs = count("fit", "epochs", epochs)
+    patience = None if patience is None else count("fit", "patience", patience)
+    if not len(data):
+        raise DomainError("fit", "the loader has no batches", "Give it items, or a smaller size.")
+    own = {id(p) for p in model.parameters()}
+    if not any(id(p) in own for p in optimizer.parameters):
         raise DomainError(
-            "fit", f"{epochs} epochs of {len(data)} batches are no training", "Use epochs=10."
+            "fit",
+            "the optimiser has no parameter of the model, which would stay as it is",
+            "Make it with model.parameters().",
         )
-    metrics = dict(metrics or {})
+    metrics = _named("fit", metrics)
+    held_out = None if validation is None else _loader("fit", validation)
     parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "loader": data}
     parts |= {"schedule": schedule} if schedule is not None else {}
     best = _Best(model)
     training = Training()
     if checkpoint is not None and Path(checkpoint).exists():
-        saved = io.load(checkpoint, **parts, best=best)["epochs"]
-        for epoch in saved:
-            _count(training, Epoch(**epoch), best)
-    with Progress(epochs, len(data), progress) as shown:
-        while len(training.epochs) < epochs and not _stop(training, patience):
-            number, start = len(training.epochs), time.perf_counter()
-            model.train()
-            sums = _Sums(metrics)
-            for x, y in data:
-                optimizer.zero_grad()
-                scores = model(asarray(x))
-                value = loss(scores, y)
-                if not np.isfinite(value.item()):
-                    raise NonFiniteError(
-                        "fit",
-                        f"the loss is {value.item()} in epoch {number + 1}",
-                        "Find its origin under `with gg.debug():`, or use a smaller lr.",
-                    )
-                value.backward()
-                norm = clip_grad_norm(optimizer.parameters, np.inf if clip is None else clip)
-                optimizer.step()
-                if isinstance(schedule, Schedule):
-                    schedule.step()
-                sums.add(len(x), value.item(), scores, y, norm)
-                numbers = sums.means()
-                numbers["items/s"] = sums.items / (time.perf_counter() - start)
-                shown.step(number, numbers)
-            held = {} if validation is None else evaluate(model, validation, loss, metrics)
-            if isinstance(schedule, ReduceLROnPlateau):
-                schedule.step(held.get("loss", sums.means()["loss"]))
-            means = sums.means()
-            epoch_loss, gradient = means.pop("loss"), means.pop("gradient")
-            seconds = time.perf_counter() - start
-            epoch = Epoch(number, epoch_loss, means, gradient, held, optimizer.lr, seconds)
-            _count(training, epoch, best, model)
-            numbers = sums.means() | {f"validation {k}": v for k, v in held.items()}
-            shown.epoch(number, numbers | {"items/s": sums.items / seconds})
-            if checkpoint is not None:
-                told = [vars(e) for e in training.epochs]
-                io.save(checkpoint, **parts, best=best, epochs=told)
+        told = io.load(checkpoint, **parts, best=best)["epochs"]
+        training.epochs = [Epoch(**epoch) for epoch in told]
+        _check_followed(training.epochs, metrics, held_out is not None)
+        training.best = _least(training.epochs)
+    elif checkpoint is not None:
+        io.save(checkpoint, **parts, best=best, epochs=[])  # what cannot be written is told now
+    try:
+        with Progress(epochs, len(data), progress) as shown:
+            while len(training.epochs) < epochs and not _stop(training, patience):
+                number, start = len(training.epochs), time.perf_counter()
+                model.train()
+                sums = _Sums(metrics)
+                for x, y in _pairs("fit", data):
+                    sums.add(len(x), *_step(model, x, y, loss, optimizer, clip, number))
+                    if isinstance(schedule, Schedule):
+                        schedule.step()
+                    speed = sums.items / (time.perf_counter() - start)
+                    shown.step(number, sums.means() | {"items/s": speed})
+                held = {} if held_out is None else evaluate(model, held_out, loss, metrics)
+                means = sums.means()
+                if isinstance(schedule, ReduceLROnPlateau):
+                    schedule.step(held.get("loss", means["loss"]))
+                seconds = time.perf_counter() - start
+                epoch = Epoch(
+                    number,
+                    means["loss"],
+                    {name: means[name] for name in metrics},
+                    means["gradient"],
+                    held,
+                    optimizer.lr,
+                    seconds,
+                )
+                training.epochs.append(epoch)
+                training.best = _least(training.epochs)
+                if training.best == number:
+                    best.weights = model.state_dict()
+                told = means | {f"validation {k}": v for k, v in held.items()}
+                shown.epoch(number, told | {"items/s": sums.items / seconds})
+                if checkpoint is not None:
+                    io.save(checkpoint, **parts, best=best, epochs=[*map(vars, training.epochs)])
+    finally:
+        model.eval()
     training.stopped = len(training.epochs) < epochs
-    model.eval()
     if keep_best:
         model.load_state_dict(best.weights)
     return training
+
+
+def _step(
+    model: Module,
+    x: Any,
+    y: Any,
+    loss: Callable[[Any, Any], Any],
+    optimizer: Optimizer,
+    clip: float | None,
+    epoch: int,
+) -> tuple[float, Any, Any, float]:
+    """One step down the loss of a batch: the loss, the scores, the truth, the gradient's norm."""
+    optimizer.zero_grad()
+    scores = model(asarray(x))
+    value = loss(scores, y)
+    if not np.isfinite(value.item()):
+        raise NonFiniteError(
+            "fit",
+            f"the loss is {value.item()} in epoch {epoch + 1}",
+            "Find its origin under `with gg.debug():`, or use a smaller lr.",
+        )
+    value.backward()
+    norm = clip_grad_norm(optimizer.parameters, np.inf if clip is None else clip)
+    optimizer.step()
+    return value.item(), scores, y, norm
 
 
 def evaluate(
@@ -206,6 +246,15 @@ def evaluate(
 ) -> dict[str, float]:
     """The loss and the metrics of a model on items held out, in `eval` mode, without a graph.
 
+    Args:
+        model: is left as it is.
+        data: (x, y), or a loader, which is gone through as a whole and stays where it stands.
+        loss, metrics: as for `fit`.
+
+    Raises:
+        DomainError: if there is no batch, or a metric is called loss.
+        DTypeError: if a batch is no pair.
+
     >>> import gradgraph as gg
     >>> from gradgraph import nn
     >>> held_out = np.zeros((4, 2), np.float32), np.zeros(4, int)
@@ -213,16 +262,39 @@ def evaluate(
     >>> round(found["loss"], 4)
     0.6931
     """
-    model.eval()
-    loader = data if isinstance(data, DataLoader) else DataLoader(data, 256, shuffle=False)
-    sums = _Sums(metrics or {})
-    with no_grad():
-        for x, y in loader:
+    loader, metrics = _loader("evaluate", data), _named("evaluate", metrics)
+    sums = _Sums(metrics)
+    with no_grad(), unchanged(model, training=False):
+        for x, y in _pairs("evaluate", loader.whole()):
             scores = model(asarray(x))
             sums.add(len(x), loss(scores, y).item(), scores, y, 0.0)
     means = sums.means()
     del means["gradient"]
     return means
+
+
+def _loader(op: str, data: Any) -> DataLoader:
+    """A loader of what is held out, with a batch at least."""
+    loader = data if isinstance(data, DataLoader) else DataLoader(data, 256, shuffle=False)
+    if not len(loader):
+        raise DomainError(op, "there is no batch to validate with", "Use drop_last=False.")
+    return loader
+
+
+def _named(op: str, metrics: Mapping[str, Metric] | None) -> dict[str, Metric]:
+    found = dict(metrics or {})
+    if taken := found.keys() & {"loss", "gradient"}:
+        raise DomainError(op, f"a metric is called {min(taken)!r}, as the loop's own", "Rename it.")
+    return found
+
+
+def _pairs(op: str, batches: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, Any]]:
+    for batch in batches:
+        if len(batch) != 2:
+            raise DTypeError(
+                op, f"a batch has {len(batch)} arrays, not an x and a y", "Load pairs."
+            )
+        yield batch[0], batch[1]
 
 
 class _Sums:
@@ -240,7 +312,7 @@ class _Sums:
         self.items += items
 
     def means(self) -> dict[str, float]:
-        return {name: total / max(self.items, 1) for name, total in self.totals.items()}
+        return {name: total / self.items for name, total in self.totals.items()}
 
 
 class _Best:
@@ -248,28 +320,35 @@ class _Best:
 
     def __init__(self, model: Module) -> None:
         self.weights = model.state_dict()
-        self.loss = np.inf
 
     def state_dict(self) -> dict[str, Any]:
-        return {**self.weights, "least loss": self.loss}
+        return self.weights
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        weights = dict(state)
-        self.loss = float(weights.pop("least loss"))
-        self.weights = weights
+        self.weights = dict(state)
 
 
-def _count(training: Training, epoch: Epoch, best: _Best, model: Module | None = None) -> None:
-    """One more epoch; without a model it is one of a checkpoint, which brought its best weights."""
-    training.epochs.append(epoch)
-    losses = [e.validation.get("loss", e.loss) for e in training.epochs]
-    training.best = int(np.argmin(losses))
-    if model is not None and training.best == epoch.number:
-        best.weights, best.loss = model.state_dict(), losses[-1]
+def _least(epochs: Sequence[Epoch]) -> int | None:
+    """The number of the epoch with the least loss; NaN is never least."""
+    losses = {e.number: e.validation.get("loss", e.loss) for e in epochs}
+    known = [number for number, loss in losses.items() if loss == loss]
+    return min(known, key=losses.__getitem__, default=None)
+
+
+def _check_followed(epochs: Sequence[Epoch], metrics: Iterable[str], validated: bool) -> None:
+    """Raise unless the epochs of a checkpoint followed what is to be followed now."""
+    wanted = set(metrics)
+    for e in epochs:
+        if set(e.metrics) != wanted or bool(e.validation) != validated:
+            raise DomainError(
+                "fit",
+                f"the checkpoint followed {sorted(e.metrics) or 'no metrics'}, validation:"
+                f" {'yes' if e.validation else 'no'}",
+                "Ask for the same, or use another checkpoint.",
+            )
 
 
 def _stop(training: Training, patience: int | None) -> bool:
     """Whether the last `patience` epochs brought nothing."""
-    if patience is None or training.best is None:
-        return False
-    return len(training.epochs) - 1 - training.best >= patience
+    last = -1 if training.best is None else training.best
+    return patience is not None and len(training.epochs) - 1 - last >= patience

@@ -51,7 +51,7 @@ def confusion_matrix(scores: Any, labels: Any, classes: int | None = None) -> Ar
         classes = array.shape[-1] if array.ndim else 0
         guesses, labels = _guesses(op, scores, labels)
     else:
-        guesses, labels = array, _labels(op, labels)
+        guesses, labels = _labels(op, array, "guesses"), _labels(op, labels)
         if guesses.shape != labels.shape:
             raise ShapeError(
                 op,
@@ -84,8 +84,8 @@ def _guesses(op: str, scores: Any, labels: Any) -> tuple[Array, Array]:
     return scores.argmax(-1), labels
 
 
-def _labels(op: str, labels: Any) -> Array:
+def _labels(op: str, labels: Any, name: str = "labels") -> Array:
     array = np.asarray(getattr(labels, "_data", labels))
     if array.dtype.kind not in "iu":
-        raise DTypeError(op, f"labels are {array.dtype}, not class numbers", "Pass integers.")
+        raise DTypeError(op, f"{name} are {array.dtype}, not class numbers", "Pass integers.")
     return array.astype(int)
