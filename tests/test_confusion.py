@@ -18,7 +18,8 @@ def test_every_number_is_there_and_what_is_right_has_a_colour_of_its_own():
     assert {"8", "2", "10", "Cats & others", "<no> cat"} <= set(texts)
     assert "0" not in texts
     kinds = [r.get("class") for r in root.iter("{http://www.w3.org/2000/svg}rect")]
-    assert kinds.count("right") == kinds.count("wrong") == 2
+    assert kinds.count("cell") == 4
+    assert (kinds.count("right"), kinds.count("wrong")) == (2, 1)  # nothing is on an empty cell
     titles = [t.text for t in root.iter("{http://www.w3.org/2000/svg}title")]
     assert "cat taken for <no> cat: 2 (20%)" in titles
     assert repr(picture) == "Confusion(18 of 20 right)"
@@ -33,6 +34,12 @@ def test_it_is_written_and_shown(tmp_path):
         picture.save(tmp_path / "a.jpg")
 
 
+@pytest.mark.parametrize("name", ["a\x00b", "a\ud800", "<script>", "x" * 500, "", "\n"])
+def test_hostile_names(name, tmp_path):
+    path = viz.confusion([[8, 2], [1, 9]], [name, "c"], title=name).save(tmp_path / "a.svg")
+    ET.parse(path)
+
+
 def test_a_class_without_items():
     assert "nan" not in viz.confusion([[0, 0], [0, 3]]).svg
 
@@ -45,6 +52,8 @@ def test_a_class_without_items():
         (np.eye(2), None, gg.DTypeError, "no counts"),
         ([[1, -1], [0, 1]], None, gg.DTypeError, "no counts"),
         (np.eye(2, dtype=int), ["a"], gg.ShapeError, "1 names for 2 classes"),
+        (np.eye(2, dtype=int), "ab", gg.DTypeError, "names is 'ab', one text"),
+        ([[1, 2], [3]], None, gg.ShapeError, "0×0"),
     ],
 )
 def test_errors_teach(matrix, names, kind, words):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +15,14 @@ from gradgraph.errors import DTypeError, ShapeError
 from gradgraph.spec import show
 
 from . import theme
-from .files import suffix_of, write_bytes, write_whole
-from .raster import png
+from .picture import Picture
 from .text import clean
 
 CELL, TOP, EDGE = 46, 96, 28  # pixels: of a cell, above the cells, and around
 
 
 @dataclass(frozen=True)
-class Confusion:
+class Confusion(Picture):
     """The picture of a confusion matrix; a notebook shows it by itself.
 
     Attributes:
@@ -42,19 +39,6 @@ class Confusion:
     def svg(self) -> str:
         """The picture as SVG text."""
         return _svg(self)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file (`.svg` or `.png`), whole or not at all.
-
-        Raises:
-            DomainError: if the path ends in anything else.
-            MissingExtraError: for PNG, if there is nothing that makes pixels of the picture.
-        """
-        suffix = suffix_of(path, (".svg", ".png"), "Confusion.save")
-        return write_bytes(path, png(self.svg)) if suffix == ".png" else write_whole(path, self.svg)
-
-    def _repr_svg_(self) -> str:
-        return self.svg
 
     def __repr__(self) -> str:
         right = sum(row[i] for i, row in enumerate(self.counts))
@@ -78,13 +62,18 @@ def confusion(
     >>> confusion([[8, 2], [1, 9]], ["cat", "no cat"])
     Confusion(17 of 20 right)
     """
-    counts = np.asarray(matrix)
+    try:
+        counts = np.asarray(matrix)
+    except ValueError:  # rows of different lengths
+        counts = np.zeros((0, 0))
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
         raise ShapeError(
             "confusion", f"the matrix is {show(counts.shape)}", "Pass (classes, classes) counts."
         )
     if counts.dtype.kind not in "iu" or counts.min() < 0:
         raise DTypeError("confusion", "the matrix holds no counts", "Pass integers ≥ 0.")
+    if isinstance(names, str):
+        raise DTypeError("confusion", f"names is {names!r}, one text", "Pass a list of names.")
     labels = tuple(map(str, range(len(counts)) if names is None else names))
     if len(labels) != len(counts):
         raise ShapeError(
@@ -95,11 +84,14 @@ def confusion(
 
 def _svg(c: Confusion) -> str:
     names = [clean(name, 16) for name in c.names]
+    title = clean(c.title, 60)
     left = EDGE + 24 + 8 * max(map(len, names))
     n = len(names)
     slanted = max(map(len, names)) > 4
     top = TOP + (6 * max(map(len, names)) if slanted else 0)
-    width, height = max(left + n * CELL + EDGE, 360), top + n * CELL + EDGE
+    lean = 5 * len(names[-1]) if slanted else 0
+    least = max(360, 2 * EDGE + 12 * len(title))
+    width, height = max(left + n * CELL + EDGE + lean, least), top + n * CELL + EDGE
     parts = []
     for i, row in enumerate(c.counts):
         y = top + i * CELL
@@ -114,8 +106,11 @@ def _svg(c: Confusion) -> str:
             f'<text class="name" x="{x}" y="{top - 10}" text-anchor="{anchor}"{turn}>'
             f"{escape(names[i])}</text>"
         )
-        parts += [_cell(c, i, j, left + j * CELL, y, sum(row)) for j in range(n)]
-    heading = escape(clean(c.title, 60))
+        parts += [
+            _cell((names[i], names[j]), i == j, count, sum(row), left + j * CELL, y)
+            for j, count in enumerate(row)
+        ]
+    heading = escape(title)
     own = "gm" + sha256(repr((c.counts, c.names, c.title)).encode()).hexdigest()[:8]
     words = f"{sum(r[i] for i, r in enumerate(c.counts))} of {sum(map(sum, c.counts))} right"
     return (
@@ -131,24 +126,20 @@ def _svg(c: Confusion) -> str:
     )
 
 
-def _cell(c: Confusion, i: int, j: int, x: float, y: float, total: int) -> str:
+def _cell(names: tuple[str, str], right: bool, count: int, total: int, x: float, y: float) -> str:
     """A cell, as strong as its share of the row; what is right has another colour."""
-    count = c.counts[i][j]
-    share = count / total if total else 0.0
-    kind = "right" if i == j else "wrong"
-    told = f"{c.names[i]} taken for {c.names[j]}: {count} ({share:.0%})"
+    box = f'x="{x + 1}" y="{y + 1}" width="{CELL - 2}" height="{CELL - 2}" rx="4"'
+    empty = f'<rect class="cell" {box}/>'
+    if not count:
+        return empty
+    share = count / total
+    told = f"{names[0]} taken for {names[1]}: {count} ({share:.0%})"
     number = f"{count:,}" if count < 100_000 else f"{count:.0e}"
-    text = (
-        f'<text class="{"strong" if share > 0.55 else "count"}" x="{x + CELL / 2}"'
-        f' y="{y + CELL / 2 + 5}" text-anchor="middle">{number}</text>'
-        if count
-        else ""
-    )
     return (
-        f'<g><title>{escape(told)}</title><rect class="cell" x="{x + 1}" y="{y + 1}"'
-        f' width="{CELL - 2}" height="{CELL - 2}" rx="4"/>'
-        f'<rect class="{kind}" x="{x + 1}" y="{y + 1}" width="{CELL - 2}" height="{CELL - 2}"'
-        f' rx="4" fill-opacity="{share**0.5:.3f}"/>{text}</g>'
+        f"<g><title>{escape(told)}</title>{empty}"
+        f'<rect class="{"right" if right else "wrong"}" {box} fill-opacity="{share**0.5:.3f}"/>'
+        f'<text class="{"strong" if share > 0.55 else "count"}" x="{x + CELL / 2}"'
+        f' y="{y + CELL / 2 + 5}" text-anchor="middle">{number}</text></g>'
     )
 
 

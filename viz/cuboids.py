@@ -7,14 +7,12 @@ number of channels. Fully connected layers are bars. A small pyramid shows a fil
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from html import escape
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from gradgraph.errors import DTypeError
@@ -24,8 +22,7 @@ from gradgraph.ops.conv import Conv
 from gradgraph.spec import brief
 
 from . import theme
-from .files import suffix_of, write_bytes, write_whole
-from .raster import png
+from .picture import Picture
 from .text import clean
 
 Point = tuple[float, float]
@@ -57,7 +54,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Cuboids:
+class Cuboids(Picture):
     """The drawing of an architecture; a notebook shows it by itself.
 
     Attributes:
@@ -72,25 +69,6 @@ class Cuboids:
     def svg(self) -> str:
         """The picture as SVG text."""
         return _svg(self.blocks, self.title)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file, whole or not at all.
-
-        Args:
-            path: ends in `.svg` or `.png`.
-
-        Returns:
-            The path.
-
-        Raises:
-            DomainError: if the path ends in anything else.
-            MissingExtraError: for PNG, if there is nothing that makes pixels of the picture.
-        """
-        suffix = suffix_of(path, (".svg", ".png"), "Cuboids.save")
-        return write_bytes(path, png(self.svg)) if suffix == ".png" else write_whole(path, self.svg)
-
-    def _repr_svg_(self) -> str:
-        return self.svg
 
     def __repr__(self) -> str:
         return f"Cuboids({' → '.join(brief(b.shape) for b in self.blocks)})"

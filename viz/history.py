@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +17,8 @@ from gradgraph.sweep import reach
 from gradgraph.tensor import Array, Tensor
 
 from .curves import curves
-from .files import suffix_of, write_whole
 from .flow import norm
+from .picture import Picture
 
 Numbers = list[float | None]
 
@@ -46,7 +44,7 @@ class Track:
     dead: Numbers = field(default_factory=list)
 
 
-class History:
+class History(Picture):
     """Notes a few numbers of every layer at each step of training, and draws them.
 
     A layer is what holds parameters, e.g. `features.conv1`; the relus that come after it, up to the
@@ -83,6 +81,8 @@ class History:
     >>> abs(ratio - 0.1 * history.layers["fc"].relative[0]) < 1e-6
     True
     """
+
+    formats = (".svg",)
 
     def __init__(self, module: Module, every: int = 1) -> None:
         if not isinstance(module, Module):
@@ -158,15 +158,6 @@ class History:
             )
         self._catch_up()
         return curves(self._title, self.steps, self.losses, self.layers)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file that ends in `.svg`, whole or not at all; returns the path.
-
-        Raises:
-            DomainError: if the path ends in anything else, or nothing was recorded yet.
-        """
-        suffix_of(path, (".svg",), "History.save")
-        return write_whole(path, self.svg)
 
     def _repr_svg_(self) -> str | None:
         return self.svg if self.steps else None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from gradgraph.errors import DomainError, DTypeError, ShapeError
 from gradgraph.spec import show
 from gradgraph.tensor import Array
 
-from .files import suffix_of, write_whole
+from .picture import Picture
 from .png import Pixels, data_uri
 from .sheet import named, sheet, text
 from .text import clean, number
@@ -50,7 +48,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Maps:
+class Maps(Picture):
     """The picture of some maps; a notebook shows it by itself.
 
     Attributes:
@@ -59,6 +57,8 @@ class Maps:
         title: heading.
         total: how many images there were; only the first rows are drawn.
     """
+
+    formats = (".svg",)
 
     rows: tuple[tuple[Panel, ...], ...]
     captions: tuple[str, ...]
@@ -69,18 +69,6 @@ class Maps:
     def svg(self) -> str:
         """The picture as SVG text."""
         return _svg(self)
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the picture to a file that ends in `.svg`, whole or not at all; returns the path.
-
-        Raises:
-            DomainError: if the path ends in anything else.
-        """
-        suffix_of(path, (".svg",), "Maps.save")
-        return write_whole(path, self.svg)
-
-    def _repr_svg_(self) -> str:
-        return self.svg
 
     def __repr__(self) -> str:
         names = ", ".join(panel.name for panel in self.rows[0][1:])

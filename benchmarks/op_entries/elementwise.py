@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import erf
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,10 @@ import gradgraph as gg
 
 from .entry import ONE, TWO, entry, normal, positive, sigmoid
 
-each_erf = np.vectorize(erf, otypes=[float])  # numpy has none of its own
+try:
+    from scipy.special import erf  # numpy has none of its own, and a loop would be no peer
+except ImportError:
+    erf = None
 
 entry("add", normal(*TWO), np.add, lambda g, y, a, b: (g.copy(), g.copy()))
 entry("multiply", normal(*TWO), np.multiply, lambda g, y, a, b: (g * b, g * a))
@@ -25,12 +27,6 @@ entry("log", positive(*ONE), np.log, lambda g, y, x: g / x)
 entry("log1p", positive(*ONE), np.log1p, lambda g, y, x: g / (1 + x))
 entry("sin", normal(*ONE), np.sin, lambda g, y, x: g * np.cos(x))
 entry("tanh", normal(*ONE), np.tanh, lambda g, y, x: g * (1 - y * y))
-entry(
-    "erf",
-    normal(*ONE),
-    each_erf,
-    lambda g, y, x: g * (2 / np.sqrt(np.pi) * np.exp(-x * x)),
-)
 entry("abs", normal(*ONE), np.abs, lambda g, y, x: g * np.sign(x))
 entry(
     "clip",
@@ -91,14 +87,6 @@ entry(
     lambda g, y, x: np.where(x > 0, g, 0.01 * g),
 )
 entry(
-    "gelu",
-    normal(*ONE),
-    lambda x: x * 0.5 * (1 + each_erf(x * np.sqrt(0.5))),
-    lambda g, y, x: (
-        g * (0.5 * (1 + each_erf(x * np.sqrt(0.5))) + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
-    ),
-)
-entry(
     "gelu tanh",
     normal(*ONE),
     lambda x: 0.5 * x * (1 + np.tanh(C * (x + 0.044715 * x * x * x))),
@@ -133,3 +121,18 @@ entry("softsign", normal(*ONE), lambda x: x / (1 + np.abs(x)), softsign_back)
 entry("hard_swish", normal(*ONE), lambda x: x * np.clip(x / 6 + 0.5, 0, 1), hard_swish_back)
 entry("mish", normal(*ONE), lambda x: x * np.tanh(np.logaddexp(0, x)))
 entry("arctan2", normal(*TWO), np.arctan2, arctan2_back)
+if erf is not None:
+    entry(
+        "erf",
+        normal(*ONE),
+        erf,
+        lambda g, y, x: g * (2 / np.sqrt(np.pi) * np.exp(-x * x)),
+    )
+    entry(
+        "gelu",
+        normal(*ONE),
+        lambda x: x * 0.5 * (1 + erf(x * np.sqrt(0.5))),
+        lambda g, y, x: (
+            g * (0.5 * (1 + erf(x * np.sqrt(0.5))) + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
+        ),
+    )

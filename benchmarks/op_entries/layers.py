@@ -177,9 +177,12 @@ entry(
 )
 
 
-def log_chances(rng: Any) -> Any:
-    logits = rng.normal(size=(100_000, 20))  # the work is in the items
-    return logits - lse(logits)[:, None], rng.integers(0, 20, 100_000)
+def log_chances(items: int, classes: int) -> Any:
+    def make(rng: Any) -> Any:
+        logits = rng.normal(size=(items, classes))
+        return logits - lse(logits)[:, None], rng.integers(0, classes, items)
+
+    return make
 
 
 def chosen_back(g: Any, out: Any, x: Any, labels: Any) -> Any:
@@ -201,9 +204,16 @@ entry(
 )
 entry(
     "nll_loss",
-    log_chances,
+    log_chances(100_000, 20),
     lambda x, labels: -np.mean(x[np.arange(len(labels)), labels]),
     chosen_back,
+)
+entry(
+    "nll_loss few",  # 10,000 numbers out of a million
+    log_chances(10_000, 100),
+    lambda x, labels: -np.mean(x[np.arange(len(labels)), labels]),
+    chosen_back,
+    lambda x, labels: gg.nll_loss(x, labels),
 )
 entry(
     "hinge_loss",

@@ -92,8 +92,13 @@ class Put(Op):
         values = np.broadcast_to(np.asarray(values, dtype=object), to.shape)
         out = np.array(x)
         for at in np.ndindex(to.shape):
-            out[np.unravel_index(to[at], x.shape)] = values[at]
+            place = np.unravel_index(to[at], x.shape)
+            out[place] = self._onto(out[place], values[at])
         return out
+
+    def _onto(self, old: Any, new: Any) -> Any:
+        """What an element becomes that gets a value."""
+        return new
 
     @classmethod
     def sample(cls, draw: Draw) -> Any:
@@ -127,15 +132,8 @@ class PutAdd(Put):
     def jvp_x(self, t: Any, out: Any, x: Any, values: Any, *indices: Any) -> Any:
         return t
 
-    def reference(self, x: Any, values: Any, *indices: Any) -> Any:
-        x = np.asarray(x, dtype=object)
-        to = places(x.shape, index_of(self.pattern, indices))
-        values = np.broadcast_to(np.asarray(values, dtype=object), to.shape)
-        out = np.array(x)
-        for at in np.ndindex(to.shape):
-            place = np.unravel_index(to[at], x.shape)
-            out[place] = out[place] + values[at]
-        return out
+    def _onto(self, old: Any, new: Any) -> Any:
+        return old + new
 
 
 def put(x: Any, index: Any, values: Any, *, add: bool = False) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -35,15 +35,19 @@ from .strategies import Arguments, tensors
 UNDECIDED = 0.5  # a larger share of comparisons that decide nothing is no verdict
 EXAMPLES, NEARBY = 30, 4  # inputs that `check` tries: drawn; an example and points near it
 TRIED_SHAPES: tuple[tuple[int, ...], ...] = ((2, 3), (3,), (), (2, 3, 4), (2, 6, 6, 1), (1, 9, 1))
-# What does not broadcast is accepted by what contracts: sliding filters, products of matrices.
+# Arguments that differ: filters that slide, products of matrices, what broadcasts.
 UNEQUAL_SHAPES: dict[int, tuple[tuple[tuple[int, ...], ...], ...]] = {
     2: (
         *(((7,), (3,)), ((5,), (2,)), ((2, 3), (3, 4)), ((4, 2), (5, 2)), ((6, 5), (3, 2))),
-        *(((2, 7, 2), (3, 2, 4)), ((2, 5, 5, 2), (3, 3, 2, 3))),
+        *(((2, 7, 2), (3, 2, 4)), ((2, 5, 5, 2), (3, 3, 2, 3))),  # channels last
+        *(((2, 2, 7), (4, 2, 3)), ((2, 2, 5, 5), (3, 2, 3, 3))),  # channels first
+        *(((2, 3), (3,)), ((2,), (2, 3)), ((2, 3), ())),
     ),
     3: (
         *(((7,), (3,), ()), ((2, 3), (3, 4), (4,)), ((4, 2), (5, 2), (5,))),
         *(((2, 7, 2), (3, 2, 4), (4,)), ((2, 5, 5, 2), (3, 3, 2, 3), (3,))),
+        *(((2, 2, 7), (4, 2, 3), (4,)), ((2, 2, 5, 5), (3, 2, 3, 3), (3,))),
+        *(((2, 3), (3,), (2,)), ((2, 3), (3,), (3,))),
     ),
 }
 
@@ -347,8 +351,10 @@ def _is_strategy(value: Any) -> bool:
 def _guessed(checked: _Checked) -> list[tuple[Any, ...]]:
     """Choices of a strategy for each required argument, of shapes that the function accepts.
 
-    These are the first shape that it accepts for all of them, and whatever does not broadcast; what
-    was guessed becomes a note of the report.
+    These are the first shape that it accepts for all of them, and shapes that differ. Of a pair,
+    the rules have to give cotangents of the arguments' shapes there, too: a function of vectors
+    often takes matrices by accident. If there are none such, the rules are held to what the
+    function accepts. What was guessed becomes a note of the report.
     """
     function = checked.function
     try:
@@ -370,26 +376,51 @@ def _guessed(checked: _Checked) -> list[tuple[Any, ...]]:
         except CannotCheck as error:
             errors.append(error.problem)
             return False
-        return bool(case.value(case.xs).size)
+        if not case.value(case.xs).size:
+            return False
+        if not _rules_run(case):
+            refused_by_rules.append(shapes)
+        return True
 
+    refused_by_rules: list[Any] = []
     alike = ((shape,) * count for shape in TRIED_SHAPES)
-    found = [shapes for shapes in [next(filter(accepts, alike), None)] if shapes is not None]
-    unequal = list(filter(accepts, UNEQUAL_SHAPES.get(count, ())))
-    found = unequal if unequal and checked.pair else found + unequal  # arrays that fit by accident
+    accepted = list(filter(accepts, alike))
+    found = [s for s in accepted if s not in refused_by_rules][:1] or accepted[:1]
+    found += filter(accepts, UNEQUAL_SHAPES.get(count, ()))
     if found:
-        names = argument_names(function, count)
-        told = [
-            ", ".join(f"{n} {show(s)}" for n, s in zip(names, shapes, strict=True))
-            for shapes in found
-        ]
-        checked.guessed = f"shapes were guessed, and may hide a fault: {'; '.join(told)}"
-        return [tuple(map(tensors, shapes)) for shapes in found]
+        kept = [shapes for shapes in found if shapes not in refused_by_rules] or found
+
+        def told(choices: Iterable[Any]) -> str:
+            names = argument_names(function, count)
+            pairs = (zip(names, shapes, strict=True) for shapes in choices)
+            return "; ".join(", ".join(f"{n} {show(s)}" for n, s in each) for each in pairs)
+
+        checked.guessed = f"shapes were guessed, and may hide a fault: {told(kept)}"
+        if left_out := [shapes for shapes in found if shapes not in kept]:
+            checked.guessed += f" (the rules do not fit {told(left_out)})"
+        return [tuple(map(tensors, shapes)) for shapes in kept]
     raise CannotCheck(
         checked.name,
         "no inputs were given, and it accepts none of the shapes that were tried for all its"
         f" {count} arguments ({'; '.join(dict.fromkeys(errors))[:600]})",
         "Pass an example for each argument (on the command line --shape 2x3).",
     )
+
+
+def _rules_run(case: Case) -> bool:
+    """Whether the rules of a pair run at a point and give what has the shapes of the arguments."""
+    if not isinstance(case, PairCase):
+        return True
+    out = case.value(case.xs)
+    try:
+        with np.errstate(all="ignore"):
+            if case.reverse:
+                case.vjp(np.ones(out.shape))
+            if case.forward:
+                np.broadcast_to(case.jvp([np.ones(x.shape) for x in case.xs]), out.shape)
+    except Exception:  # whatever a rule of somebody else raises
+        return False
+    return True
 
 
 def _preflight(case: Case, checked: _Checked) -> None:
