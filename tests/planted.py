@@ -53,7 +53,7 @@ def _fails(name: str, examples: int, seed: int) -> bool:
         return any(_program_breaks(seed + k) for k in range(examples))
     try:
         return search_op(gg.Op.registry[name], examples, seed).found is not None
-    except (CannotCheck, gg.GradError, gg.MutationError):
+    except (CannotCheck, RuntimeError):  # errors about gradients and writes are of this kind
         return True  # the op no longer accepts its own samples
 
 

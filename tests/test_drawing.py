@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import io
 import math
 import os
 import re
@@ -800,12 +801,17 @@ def test_a_full_disk_leaves_the_old_file_and_no_part(suffix, tmp_path, monkeypat
     path.write_text("old")
     drawing = viz.draw(small_net(), flow=True)
 
-    def full(self, data):
-        with self.open("wb") as file:
-            file.write(data[:10])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+    class Full(io.FileIO):
+        def write(self, data):
+            super().write(data[:10])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.name))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    real = Path.open
+
+    def opened(path, mode="r", **options):
+        return Full(path, mode) if "x" in mode else real(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", opened)
     with pytest.raises(OSError, match="No space left") as caught:
         drawing.save(path)
     assert caught.value.filename == str(path)

@@ -212,7 +212,7 @@ def test_nothing_installs_the_package_of_another_owner():
 
 def test_the_readme_names_functions_that_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = text.partition("The functions, named")[2].partition("[An op of your own]")[0]
+    table = text.partition("The functions; named")[2].partition("[An op of your own]")[0]
     names = set(re.findall(r"`([a-z]\w+)`", table)) - {"rng"}
     assert len(names) > 100
     assert [name for name in names if not callable(getattr(gg, name, None))] == []
