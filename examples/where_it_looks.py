@@ -18,7 +18,8 @@ from gradgraph.viz.maps import Maps, maps
 from gradgraph.viz.saliency import grad_cam, occlusion, saliency
 
 import gradgraph as gg
-from gradgraph import cli, data, nn
+from gradgraph import data, nn, train
+from gradgraph.cli import demo
 
 SHOWN = 4  # images in each picture
 
@@ -38,14 +39,14 @@ def digits(epochs: int = 2) -> tuple[Maps, float]:
     rng = np.random.default_rng(0)
     learn, (images, labels) = data.split(*data.mnist_5k(), test=1000, rng=rng)
     net = nn.LeNet(rng=rng)
-    for _ in cli.train(net, *learn, epochs=epochs, rng=rng):
-        pass
+    demo.train(net, learn, epochs=epochs, rng=rng, progress=False)
     chosen = [int(np.flatnonzero(labels == digit)[0]) for digit in (2, 4, 7, 8)[:SHOWN]]
     captions = _captions(net, images[chosen], labels[chosen], [str(d) for d in range(10)])
     drawn = look(
         net, images[chosen], "features.conv2", captions, "Where a LeNet looks to read digits"
     )
-    return drawn, cli.accuracy(net, images, labels)
+    found = train.evaluate(net, (images, labels), gg.cross_entropy, {"accuracy": train.accuracy})
+    return drawn, found["accuracy"]
 
 
 def cats(steps: int = 200) -> tuple[Maps, float]:

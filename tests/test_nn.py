@@ -165,6 +165,21 @@ class TestModule:
         after = net.state_dict()
         assert all(np.array_equal(after[name], before[name]) for name in before)
 
+    def test_state_in_part(self):
+        net, state = Net(), Net(rng=1).state_dict()
+        kept = net.state_dict()["head.1.b"]
+        del state["head.1.b"]
+        state["tail.w"] = np.zeros(1)
+        net.load_state_dict(state, strict=False)
+        after = net.state_dict()
+        assert np.array_equal(after.pop("head.1.b"), kept)
+        assert all(np.array_equal(value, state[name]) for name, value in after.items())
+        state["head.1.w"] = np.zeros(5)
+        with pytest.raises(gg.ShapeError, match=r"head\.1\.w is \(5,\) in the state"):
+            net.load_state_dict(state, strict=False)
+        with pytest.raises(gg.DomainError, match=r"has the unknown tail\.w"):
+            net.load_state_dict({"tail.w": state["tail.w"]}, strict=False)
+
     def test_a_deep_copy_is_another_network(self):
         net = Net()
         twin = copy.deepcopy(net)
@@ -386,11 +401,30 @@ class TestSummary:
 
         v = gg.Tensor(np.ones((3, 3, 8, 4)), requires_grad=True)
         found = gg.summary(net, (1, 8, 8, 3))
-        assert [row.weights for row in found.rows] == [216, 8, 8, 288]
-        assert [row.field for row in found.rows] == [(3, 3), (3, 3), (3, 3), (5, 5)]
+        assert [row.weights for row in found.rows] == [216, 16, 288]
+        assert [row.field for row in found.rows] == [(3, 3), (3, 3), (5, 5)]
         found = gg.summary(lambda x: gg.batch_norm(gg.conv(x, w), gamma, beta), (1, 8, 8, 3))
-        assert [row.weights for row in found.rows] == [216, 8, 8]
-        assert found.rows[-1].field == ()
+        assert [row.weights for row in found.rows] == [216, 16]
+        assert found.rows[-1].field == (3, 3)
+
+    def test_a_norm_is_one_row_with_its_scale_and_shift(self):
+        """8 weights; mean, variance, scale and shift of 4·4·4 numbers."""
+        net = nn.Sequential(nn.GroupNorm(2, 4), nn.ReLU())
+        found = gg.summary(net, (1, 4, 4, 4))
+        (row,) = found.rows
+        assert (row.name, row.weights, row.shape) == ("sequential.0", 8, (1, 4, 4, 4))
+        assert (row.n_in, row.n_out, row.m_in, row.m_out) == ((4, 4), (4, 4), 4, 4)
+        shared = gg.Tensor(np.ones(4), requires_grad=True)
+        found = gg.summary(lambda x: gg.layer_norm(x) * 2.0 * shared, (1, 4))
+        assert [row.weights for row in found.rows] == [0, 4]  # a factor between them
+
+    def test_ops_without_a_row_are_counted_together(self):
+        net = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.ReLU())
+        found = gg.summary(net, (2, 3))
+        assert found.others == 2
+        others = str(found).splitlines()[2].split()
+        assert others == ["others", "2", "ops", f"{found.flops - found.rows[0].flops}"]
+        assert "others" not in str(gg.summary(net[0], (2, 3)))
 
     def test_weights_that_are_transposed(self):
         w = gg.Tensor(np.ones((4, 16)), requires_grad=True)

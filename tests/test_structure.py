@@ -120,7 +120,7 @@ def test_importing_the_package_is_light():
     loaded = json.loads(run.stdout)
     assert "gradgraph.tensor" in loaded
     for heavy in (
-        *("hypothesis", "pytest", "graphviz", "scipy", "numba", "torch", "tqdm", "asyncio"),
+        *("hypothesis", "pytest", "graphviz", "scipy", "numba", "torch", "rich", "asyncio"),
         *("gradgraph.nn", "gradgraph.viz", "gradgraph.testing", "gradgraph.optim", "gradgraph.cli"),
         "numpy.random",  # numpy itself imports it when it is asked for
     ):

@@ -41,6 +41,8 @@ class TestFit:
         assert last.validation["accuracy"] > 0.8
         assert last.metrics["accuracy"] > 0.8
         assert 0 < last.gradient < 10
+        assert 0 <= last.least <= last.gradient
+        assert last.weakest in dict(net.named_parameters())
         assert not net.training
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == 30
@@ -49,6 +51,19 @@ class TestFit:
         assert "items/s" in lines[0]
         assert "validation accuracy" in str(training).splitlines()[0]
         assert sum("*" in line for line in str(training).splitlines()) == 1
+
+    def test_names_the_parameter_that_learns_least(self, capsys):
+        """Behind a relu that is off for every item nothing learns."""
+        net, loader, loss, adam, _ = setting()
+        net[0].b.assign(np.full(16, -100.0))
+        net[1].eval()
+        training = fit(net, loader, loss, adam, epochs=1)
+        (epoch,) = training.epochs
+        norms = {name: np.linalg.norm(p.grad.data) for name, p in net.named_parameters()}
+        assert epoch.least == pytest.approx(min(norms.values()), abs=1e-12)
+        assert norms[epoch.weakest] == min(norms.values())
+        assert f"least at {epoch.weakest} " in capsys.readouterr().out
+        assert str(training).splitlines()[1].split()[4] == epoch.weakest
 
     def test_shows_nothing_if_asked(self, capsys):
         net, *given, _ = setting()

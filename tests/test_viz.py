@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradgraph as gg
-from gradgraph import viz
+from gradgraph import nn, viz
 from gradgraph.errors import DomainError, GradError, MissingExtraError, MutationError, ShapeError
 from gradgraph.graph import Graph
 from gradgraph.viz import dot, engine, facts, story, svg, text, theme, transform
@@ -318,6 +318,21 @@ def test_a_shared_weight_is_a_node_of_its_own():
         "matmul",
     ]
     assert "‖∂w‖" in viz.draw(loss, flow=True).dot
+
+
+def test_parameters_of_any_layer_lie_in_the_cards_that_read_them():
+    """What a module holds, whatever op reads it; not the other operand, and not what is shared."""
+    net = nn.Sequential(
+        nn.Embedding(5, 4, rng=0), nn.BatchNorm(4), nn.PReLU(4), nn.LSTMCell(4, 3, rng=0)
+    )
+    y = net(np.arange(4))[0].sum()
+    assert {card.title for card in view_of(y).cards if not card.computes} == {"indices"}
+    read = sum(p.size for p in net.parameters()) - net[3].wh.size  # there is no state before
+    assert f"{read} parameters" in viz.draw(y).dot
+    a, b = (gg.Tensor([1.0], requires_grad=True, name=name) for name in "ab")
+    with gg.scope("net"):
+        y = a * b
+    assert {card.title for card in view_of(y).cards} == {"a", "b", "multiply"}
 
 
 def test_a_leaf_that_is_data_stays_outside():

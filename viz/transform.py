@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, takewhile
 
+from gradgraph.graph import Step
 from gradgraph.op import Part
 from gradgraph.ops.arithmetic import Add
 
@@ -82,7 +83,7 @@ def tuck_parameters(view: View) -> View:
             if slot not in view.steps and is_parameter(slot, view.graph):
                 dotted = "." in (view.graph.names[slot] or "")
                 bias = len(card.slots) > 1 and step.output != card.main
-                weight = step.op.style == "linear" and i > 0
+                weight = (step.op.style == "linear" and i > 0) or _held(view, step, slot)
                 known = readers.setdefault(slot, {})
                 known[card.id] = known.get(card.id, False) or dotted or bias or weight
     into: dict[int, list[int]] = {}
@@ -98,6 +99,14 @@ def tuck_parameters(view: View) -> View:
         card = view.owner[id_]
         new.append(replace(card, slots=tuple(sorted((*card.slots, *slots)))))
     return view.with_cards(new)
+
+
+def _held(view: View, step: Step, slot: int) -> bool:
+    """Whether a module may hold the leaf: in a scope, it meets an operand that is no such leaf."""
+    others = (other for other in step.inputs if other != slot)
+    return bool(step.scope) and any(
+        other in view.steps or not is_parameter(other, view.graph) for other in others
+    )
 
 
 def split_calls(view: View) -> View:

@@ -11,9 +11,8 @@ from ..errors import GradgraphError
 from ..testing import command
 from ..version import VERSION
 from . import bench, demo, draw, report
-from .demo import accuracy, train
 
-__all__ = ["COMMANDS", "accuracy", "main", "train"]
+__all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "demo": (

@@ -22,7 +22,7 @@ from .arguments import called, located
 
 # What extras bring, by the name of the distribution.
 PACKAGES = (
-    *("graphviz", "graphviz-pure", "resvg-py", "safetensors", "pillow", "rich", "tqdm"),
+    *("graphviz", "graphviz-pure", "resvg-py", "safetensors", "pillow", "rich"),
     *("mlxtend", "scikit-learn", "scikit-image", "matplotlib", "hypothesis", "pytest"),
     *("numba", "scipy", "threadpoolctl", "torch"),
 )

@@ -151,14 +151,16 @@ class Module:
         """
         return {name: t.numpy() for name, t in self._state()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Assign the arrays to the state of the same names; all of them, or none.
 
         Args:
             state: dotted name → array, as `state_dict` gives it.
+            strict: whether the names have to be the same; if not, those that only one side has are
+                left out: to start with the weights of another network, in part.
 
         Raises:
-            DomainError: if names are missing or unknown.
+            DomainError: if names are missing or unknown; not strict, if none is the same.
             ShapeError: if an array has another shape than the state.
             DTypeError: if an array is of another kind, e.g. complex numbers or strings.
 
@@ -168,7 +170,10 @@ class Module:
         """
         own, op = dict(self._state()), "load_state_dict"
         fix = f"Pass what state_dict() of another {type(self).__name__} returned."
-        check_names(op, own, state, fix)
+        common = {name: t for name, t in own.items() if name in state}
+        if strict or not common:
+            check_names(op, own, state, fix)
+        own = common
         arrays = fitting(op, own, state)
         for name, t in own.items():
             t.assign(arrays[name])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -12,12 +11,13 @@ from ..graph import Graph, Step
 from ..mode import capture, enable_grad
 from ..node import Vertex
 from ..op import Part
-from ..ops.arithmetic import Add
+from ..ops.arithmetic import Add, Multiply
 from ..ops.average import WindowMean
 from ..ops.conv import Conv as ConvOp
 from ..ops.conv import ConvInput
 from ..ops.elementwise import Elementwise
 from ..ops.linalg import Matmul
+from ..ops.normalisation import Standardise
 from ..ops.pad import Pad
 from ..ops.pool import MaxPool as MaxPoolOp
 from ..ops.reduce import Reduce
@@ -47,9 +47,11 @@ class Row:
         shape: of the result.
         weights: numbers that the layer learns, m (k² m' + 1) for a filter layer.
         flops: floating point operations, a bias included (a multiply-add is two).
-        dense: numbers that a fully connected layer of the same sizes would learn; 0 for a pool.
+        dense: numbers that a fully connected layer of the same sizes would learn; 0 for a pool or
+            a normalisation.
         field: receptive field: how many pixels of the input a result can depend on, along each
-            axis; empty if on all, or if it is not known.
+            axis, by way of the mean and variance of a normalisation left aside; empty if on all,
+            or if it is not known.
         note: what is unusual about it; else empty.
     """
 
@@ -75,17 +77,26 @@ class Summary:
     """The layers of a network, in the order in which they ran; prints as a table.
 
     Attributes:
-        rows: one for each layer that has weights or pools.
+        rows: one for each layer that has weights, normalises or pools.
         weights: numbers that all of them learn.
         flops: floating point operations of one run, of what has no row too.
+        others: how many ops have no row: activations, sums, changes of shape.
     """
 
     rows: tuple[Row, ...]
     weights: int
     flops: int
+    others: int
 
     def __str__(self) -> str:
         lines = [_HEAD, *map(_cells, self.rows)]
+        if self.others:
+            told = {
+                "layer": "others",
+                "op": f"{self.others:,} op{'s' * (self.others > 1)}",
+                "flops": f"{self.flops - sum(row.flops for row in self.rows):,}",
+            }
+            lines.append(tuple(told.get(column, "") for column in _HEAD))
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         notes = [f"note: {row.name}: {row.note}" for row in self.rows if row.note]
@@ -121,7 +132,8 @@ def summary(module: Any, x: Any) -> Summary:
     224 weights in all, 28,672 floating point operations
     """
     graph = started(module, x)
-    return Summary(tuple(_rows(graph)), graph.parameters(), graph.flops())
+    rows, others = _rows(graph)
+    return Summary(tuple(rows), graph.parameters(), graph.flops(), others)
 
 
 def started(module: Any, x: Any, where: str = "summary") -> Graph:
@@ -139,8 +151,11 @@ def started(module: Any, x: Any, where: str = "summary") -> Graph:
     return Graph.of(out, inputs=start)
 
 
-def _rows(graph: Graph) -> Iterator[Row]:
-    """A row for each step that is a layer; the receptive field follows every step."""
+def _rows(graph: Graph) -> tuple[list[Row], int]:
+    """A row for each layer, and how many ops are in none; the receptive field follows every step.
+
+    A bias belongs to the layer before it, and so do the scale and shift of a normalisation.
+    """
     start = graph.inputs[0]
     fields: dict[int, Field | None] = {start: ((0, 1, 1),) * (graph.specs[start].ndim - 2)}
     learned = {i for i in graph.constants if graph.vertices[i].requires_grad}
@@ -150,6 +165,9 @@ def _rows(graph: Graph) -> Iterator[Row]:
         for slot in step.inputs:
             readers.setdefault(slot, []).append(step)
     biases: set[int] = set()  # outputs of the steps that add the bias of the layer before
+    rows: list[Row] = []
+    normal: dict[int, int] = {}  # the result of a normalisation so far: the place of its row
+    others = 0
     for step in graph.steps:
         geometry = _geometry(step, graph)
         if any(slot in fields for slot in step.inputs):
@@ -157,11 +175,25 @@ def _rows(graph: Graph) -> Iterator[Row]:
         if step.output in biases or isinstance(step.op, Part):
             continue
         own = {_source(slot, makers) for slot in step.inputs} & learned
+        norm = next((normal[i] for i in (_made(s, makers) for s in step.inputs) if i in normal), -1)
+        if norm >= 0 and own and isinstance(step.op, Add | Multiply):
+            normal[step.output] = norm
+            shape = graph.specs[step.output].shape
+            rows[norm] = replace(
+                rows[norm],
+                n_out=shape[1:-1],
+                m_out=shape[-1],
+                shape=shape,
+                weights=rows[norm].weights + sum(graph.specs[slot].size for slot in own),
+                flops=rows[norm].flops + graph.cost(step),
+            )
+            continue
         if (
             geometry is None
-            and not isinstance(step.op, Matmul)
+            and not isinstance(step.op, Matmul | Standardise)
             and not (own and step.output in fields)
         ):
+            others += 1
             continue
         bias = _bias(step, readers.get(step.output, []), graph, learned)
         weights = sum(graph.specs[slot].size for slot in own)
@@ -171,7 +203,10 @@ def _rows(graph: Graph) -> Iterator[Row]:
             weights += sum(graph.specs[slot].size for slot in bias.inputs if slot in learned)
             flops += graph.cost(bias)
         data = [slot for slot in step.inputs if _source(slot, makers) not in learned]
-        x, y = graph.specs[(data or step.inputs)[0]], _result(step, graph)
+        source = (data or step.inputs)[0]
+        if isinstance(step.op, Standardise):  # of groups it normalises another shape
+            source, normal[step.output] = _made(source, makers), len(rows)
+        x, y = graph.specs[source], _result(step, graph)
         if geometry is None:
             k: Shape = ()
             s: Shape = ()
@@ -183,23 +218,26 @@ def _rows(graph: Graph) -> Iterator[Row]:
             dense = units * (prod(x.shape[1:]) + bool(bias)) if len(step.inputs) > 1 else 0
             note = _note(step, x.shape[1:-1], k, s, p, d)
         field = fields.get(step.output)
-        yield Row(
-            name=step.scope or step.op.name,
-            op=step.op.name,
-            n_in=x.shape[1:-1],
-            n_out=y.shape[1:-1],
-            m_in=x.shape[-1] if x.ndim else 1,
-            m_out=y.shape[-1] if y.ndim else 1,
-            k=k,
-            s=s,
-            p=p,
-            shape=y.shape,
-            weights=weights,
-            flops=flops,
-            dense=dense,
-            field=tuple(high - low for low, high, _ in field or ()),
-            note=note,
+        rows.append(
+            Row(
+                name=step.scope or step.op.name,
+                op=step.op.name,
+                n_in=x.shape[1:-1],
+                n_out=y.shape[1:-1],
+                m_in=x.shape[-1] if x.ndim else 1,
+                m_out=y.shape[-1] if y.ndim else 1,
+                k=k,
+                s=s,
+                p=p,
+                shape=y.shape,
+                weights=weights,
+                flops=flops,
+                dense=dense,
+                field=tuple(high - low for low, high, _ in field or ()),
+                note=note,
+            )
         )
+    return rows, others
 
 
 def _result(step: Step, graph: Graph) -> Spec:
@@ -226,7 +264,7 @@ def _field(
     A window of k pixels that lie `jump` pixels of the input apart adds (k - 1) · jump; a stride
     multiplies the jump. Branches that meet see what any of them sees.
     """
-    if isinstance(step.op, Part):
+    if isinstance(step.op, Part | Standardise):  # what it sees by way of a mean is left aside
         return fields[step.inputs[0]]
     below = [fields[slot] for slot in step.inputs if slot in fields]
     known = [field for field in below if field is not None]
@@ -268,6 +306,13 @@ def _source(slot: int, makers: dict[int, Step]) -> int:
     """The slot that this one is a reshaped or transposed form of: a depthwise filter is reshaped
     for its conv, and weights with a row for each output are transposed."""
     while slot in makers and isinstance(makers[slot].op, Reshape | Transpose):
+        slot = makers[slot].inputs[0]
+    return slot
+
+
+def _made(slot: int, makers: dict[int, Step]) -> int:
+    """The slot that this one is a part of, or that it holds in another shape."""
+    while slot in makers and isinstance(makers[slot].op, Reshape | Part):
         slot = makers[slot].inputs[0]
     return slot
 

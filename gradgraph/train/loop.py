@@ -32,6 +32,8 @@ class Epoch:
         loss: mean over the items that were learned from, while the weights changed.
         metrics: the same of each metric.
         gradient: mean norm of the gradient of all parameters, before clipping.
+        least, weakest: the smallest norm that a single parameter's gradient had in the last step,
+            and that parameter's name: where learning has come to a halt.
         validation: loss and metrics on the items held out; empty if there are none.
         lr: the learning rate at its end.
         seconds: how long it took.
@@ -41,6 +43,8 @@ class Epoch:
     loss: float
     metrics: dict[str, float]
     gradient: float
+    least: float
+    weakest: str
     validation: dict[str, float]
     lr: float
     seconds: float
@@ -66,12 +70,13 @@ class Training:
             return "no epoch yet"
         first = self.epochs[0]
         head = ["epoch", "loss", *first.metrics, *(f"validation {k}" for k in first.validation)]
-        lines = [[*head, "gradient", "lr", "seconds"]]
+        lines = [[*head, "gradient", "least", "at", "lr", "seconds"]]
         for e in self.epochs:
-            values = [e.loss, *e.metrics.values(), *e.validation.values(), e.gradient, e.lr]
+            values = [e.loss, *e.metrics.values(), *e.validation.values(), e.gradient, e.least]
+            told = [f"{v:.4g}" for v in values]
             mark = "*" if e.number == self.best else ""
             lines.append(
-                [f"{e.number + 1}{mark}", *(f"{v:.4g}" for v in values), f"{e.seconds:.1f}"]
+                [f"{e.number + 1}{mark}", *told, e.weakest, f"{e.lr:.4g}", f"{e.seconds:.1f}"]
             )
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
@@ -183,6 +188,7 @@ def fit(
                         schedule.step()
                     speed = sums.items / (time.perf_counter() - start)
                     shown.step(number, sums.means() | {"items/s": speed})
+                least, weakest = _weakest(model)
                 held = {} if held_out is None else evaluate(model, held_out, loss, metrics)
                 means = sums.means()
                 if isinstance(schedule, ReduceLROnPlateau):
@@ -193,6 +199,8 @@ def fit(
                     means["loss"],
                     {name: means[name] for name in metrics},
                     means["gradient"],
+                    least,
+                    weakest,
                     held,
                     optimizer.lr,
                     seconds,
@@ -201,7 +209,8 @@ def fit(
                 training.best = _least(training.epochs)
                 if training.best == number:
                     best.weights = model.state_dict()
-                told = means | {f"validation {k}": v for k, v in held.items()}
+                told = means | {f"least at {weakest}": least}
+                told |= {f"validation {k}": v for k, v in held.items()}
                 shown.epoch(number, told | {"items/s": sums.items / seconds})
                 if checkpoint is not None:
                     io.save(checkpoint, **parts, best=best, epochs=[*map(vars, training.epochs)])
@@ -271,6 +280,12 @@ def evaluate(
     means = sums.means()
     del means["gradient"]
     return means
+
+
+def _weakest(model: Module) -> tuple[float, str]:
+    """The smallest norm of a parameter's gradient, 0 for one that has none, and its name."""
+    norms = [(clip_grad_norm([p], np.inf), name) for name, p in model.named_parameters()]
+    return min(norms, default=(0.0, ""))
 
 
 def _loader(op: str, data: Any) -> DataLoader:
