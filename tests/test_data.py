@@ -310,6 +310,16 @@ class TestLoader:
             (lambda: data.DataLoader((ROWS[0], [1]), 2, rng=0), gg.ShapeError, "10, 1 rows"),
             (lambda: loader().load_state_dict({}), gg.DomainError, "the state lacks drop_last"),
             (
+                lambda: next(iter(loader(transform=lambda x, y: (x, y)))),
+                gg.DTypeError,
+                "the transform cannot be called with 2 arrays and rng: got an unexpected",
+            ),
+            (
+                lambda: next(iter(loader(transform=lambda x, *, rng: x))),
+                gg.DTypeError,
+                "the transform cannot be called with 2 arrays and rng: too many positional",
+            ),
+            (
                 lambda: loader(size=9).load_state_dict(loader().state_dict()),
                 gg.DomainError,
                 "its size is 9, in the state 3",

@@ -146,6 +146,9 @@ class TestRoundTrip:
                 save(tmp_path / "a", **{name: 1})
         save(tmp_path / "a", path=1)
         assert load(tmp_path / "a") == {"path": 1}
+        for f in (save, load):
+            with pytest.raises(CheckpointError, match="a Linear is given without a name"):
+                f(tmp_path / "a", nn.Linear(1, 1, rng=0))
 
     @pytest.mark.parametrize(
         "part", [{1: 2}, [{(1,): 2}], np.array([1j]), np.array(["a"]), np.array([None]), {1, 2}]

@@ -332,7 +332,7 @@ def test_parameters_of_any_layer_lie_in_the_cards_that_read_them():
     a, b = (gg.Tensor([1.0], requires_grad=True, name=name) for name in "ab")
     with gg.scope("net"):
         y = a * b
-    assert {card.title for card in view_of(y).cards} == {"a", "b", "multiply"}
+    assert {card.title for card in view_of(y).cards} == {"a", "b", "net"}
 
 
 def test_a_leaf_that_is_data_stays_outside():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -131,6 +132,7 @@ class DataLoader:
         for k in range(start, len(self)):
             batch = _tuple("dataset", self.dataset[order[k * self.size : (k + 1) * self.size]])
             if self.transform is not None:
+                _check_call(self.transform, batch)
                 changed = self.transform(*batch, rng=np.random.default_rng([seed, k]))
                 batch = _tuple("transform", changed)
             yield batch
@@ -186,6 +188,20 @@ def _tuple(who: str, batch: Any) -> Batch:
             "Return the arrays of the batch: transform(x, y, rng=...) returns x, y.",
         )
     return (batch,)
+
+
+def _check_call(transform: Callable[..., Any], batch: Batch) -> None:
+    """Raise unless it takes the arrays of a batch, and a generator by name."""
+    try:
+        inspect.signature(transform).bind(*batch, rng=None)
+    except TypeError as error:
+        raise DTypeError(
+            "DataLoader",
+            f"the transform cannot be called with {len(batch)} arrays and rng: {error}",
+            "Write `def transform(x, y, *, rng)`, whether it needs chance or not.",
+        ) from None
+    except ValueError:
+        pass  # what is not written in Python tells nothing of its arguments
 
 
 def _ahead(batches: Iterator[Batch], count: int) -> Iterator[Batch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class CheckpointError(GradgraphError, ValueError):
     """A file that is no checkpoint, is damaged, or does not belong to what it is loaded into."""
 
 
-def save(path: str | Path, /, **parts: Any) -> None:
+def save(path: str | Path, /, *unnamed: Any, **parts: Any) -> None:
     """Save what a training needs to go on, in one file that appears as a whole or not at all.
 
     A part is anything with `state_dict` and `load_state_dict` (modules, optimisers, schedules,
@@ -41,7 +41,7 @@ def save(path: str | Path, /, **parts: Any) -> None:
 
     Raises:
         MissingExtraError: if safetensors is not installed.
-        CheckpointError: if a part is none of these, or its name is empty or has a slash.
+        CheckpointError: if a part is none of these, or has no name, or one with a slash.
         OSError: if the file cannot be written; the old one is then untouched.
 
     >>> import tempfile
@@ -56,6 +56,7 @@ def save(path: str | Path, /, **parts: Any) -> None:
     >>> bool((other.w.data == net.w.data).all())
     True
     """
+    _check_named("save", unnamed)
     module = _safetensors()
     arrays: dict[str, Any] = {}
     plain: dict[str, Any] = {}
@@ -83,7 +84,7 @@ def save(path: str | Path, /, **parts: Any) -> None:
     write(path, content)
 
 
-def load(path: str | Path, /, **parts: Any) -> dict[str, Any]:
+def load(path: str | Path, /, *unnamed: Any, **parts: Any) -> dict[str, Any]:
     """Load parts of a file that `save` wrote into the objects given; all of them, or none.
 
     Args:
@@ -94,10 +95,12 @@ def load(path: str | Path, /, **parts: Any) -> dict[str, Any]:
         The plain data that was saved.
 
     Raises:
-        CheckpointError: if the file is none of ours, is damaged, lacks a part, or does not fit.
+        CheckpointError: if the file is none of ours, is damaged, lacks a part, or does not fit, or
+            an object is given without a name.
         FileNotFoundError: if there is no such file.
         MissingExtraError: if safetensors is not installed.
     """
+    _check_named("load", unnamed)
     arrays, head = _read(Path(path))
     kinds, plain = head["parts"], head["state"]
     states: dict[str, dict[str, Any]] = {name: {} for name in kinds}
@@ -135,6 +138,15 @@ def load(path: str | Path, /, **parts: Any) -> dict[str, Any]:
                 ) from None
         undo.pop_all()
     return given
+
+
+def _check_named(op: str, unnamed: Sequence[Any]) -> None:
+    if unnamed:
+        raise CheckpointError(
+            op,
+            f"a {type(unnamed[0]).__name__} is given without a name",
+            f"Name what you {op}: {op}(path, model=net, optimizer=adam).",
+        )
 
 
 def _kind(part: Any) -> str | None:
