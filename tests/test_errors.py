@@ -484,7 +484,7 @@ def test_a_file_elsewhere_is_named_in_full(tmp_path, monkeypatch):
 
 
 def test_no_user_frame_no_line(monkeypatch):
-    monkeypatch.setattr(errors, "_OWN", tuple({m.partition(".")[0] for m in sys.modules}))
+    monkeypatch.setattr(errors, "_is_pythons", lambda path: True)
     error = gg.ShapeError("op", "problem", "Fix.")
     assert str(error) == "op: problem. Fix."
     assert str(gg.ShapeError("op", "problem")) == "op: problem."
