@@ -104,7 +104,10 @@ def promote(*specs: Spec) -> np.dtype[Any]:
 
 
 def inexact(*specs: Spec) -> np.dtype[Any]:
-    """Like `promote`, but integers become floats, as in `divide`, `exp` or `mean`."""
+    """Like `promote`, but integers become floats, small ones half precision, as in numpy's exp.
+
+    A formula with a Python float, as in numpy's mean, gives float64 instead: see `floating`.
+    """
     dtype = promote(*specs)
     return dtype if dtype.kind in "fc" else np.result_type(dtype, np.float16(0), 0.0)
 

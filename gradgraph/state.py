@@ -37,7 +37,7 @@ def fitting(op: str, own: Mapping[str, Tensor], state: Mapping[str, Any]) -> dic
             raise ShapeError(
                 op,
                 f"{name} is {show(arrays[name].shape)} in the state, but {show(t.shape)} here",
-                "Build it with the sizes that the state was saved from.",
+                f"Build it with the sizes that the state was saved from, or leave {name} out.",
             )
         if not np.can_cast(arrays[name].dtype, t.dtype, "same_kind"):
             raise DTypeError(

@@ -38,6 +38,13 @@ def test_the_same_bytes_and_ids_of_its_own():
     assert set(ids(lenet())).isdisjoint(ids(other))
 
 
+def test_layers_that_normalise_have_several_results():
+    net = nn.Sequential(nn.Conv(1, 8, 3, rng=0), nn.BatchNorm(8), nn.ReLU(), nn.GroupNorm(2, 8))
+    for module in (net, net.eval()):
+        assert [b.shape for b in viz.cuboids(module, (1, 8, 8, 1)).blocks] == [(8, 8, 1), (6, 6, 8)]
+    assert viz.cuboids(nn.LayerNorm(4), (2, 4)).blocks[0].shape == (4,)
+
+
 def ids(drawing):
     return [e.get("id") for e in ElementTree.fromstring(drawing.svg).iter() if e.get("id")]
 

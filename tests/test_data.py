@@ -501,6 +501,16 @@ class TestReaders:
         grey = data.ImageFolder(tmp_path, (3, 4), channels=1)
         batches = list(data.DataLoader(grey, 4, rng=0))
         assert [x.shape for x, _ in batches] == [(4, 3, 4, 1), (2, 3, 4, 1)]
+        square = data.ImageFolder(tmp_path, 4)
+        assert square[1:3][0].shape == (2, 4, 4, 3)
+        learn, held_out = data.split(square, test=2, rng=0)
+        assert (len(learn), len(held_out)) == (4, 2)
+        assert sorted(held_out[:][1].tolist()) == [0, 1]
+        assert sorted([*learn.items, *held_out.items]) == list(range(6))
+        assert len(next(iter(data.DataLoader(learn, 4, rng=0)))[0]) == 4
+        for size in ((3, 4, 5), 0, "4"):
+            with pytest.raises(gg.GradgraphError, match="size is"):
+                data.ImageFolder(tmp_path, size)
         (tmp_path / "red" / "0.png").write_bytes(b"broken")
         with pytest.raises(gg.DomainError, match=r"0\.png is no image that can be read"):
             folder[np.arange(6)]

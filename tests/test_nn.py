@@ -132,6 +132,12 @@ class TestModule:
         net.zero_grad()
         assert all(p.grad is None for p in net.parameters())
 
+    def test_layers_by_name(self):
+        net = nn.Sequential(conv=nn.Conv(1, 2, 3, rng=0), relu=nn.ReLU())
+        assert net["conv"] is net.conv is net[0]
+        with pytest.raises(gg.IndexingError, match=r"it has no layer 'fc'\. It has conv, relu"):
+            net["fc"]
+
     def test_train_and_eval_reach_every_module(self):
         net = Net()
         assert net.training
@@ -417,6 +423,28 @@ class TestSummary:
         shared = gg.Tensor(np.ones(4), requires_grad=True)
         found = gg.summary(lambda x: gg.layer_norm(x) * 2.0 * shared, (1, 4))
         assert [row.weights for row in found.rows] == [0, 4]  # a factor between them
+
+    def test_a_norm_in_use_is_one_row_too(self):
+        net = nn.Sequential(nn.BatchNorm(4), nn.ReLU())
+        learning, using = gg.summary(net, (1, 4, 4, 4)), gg.summary(net.eval(), (1, 4, 4, 4))
+        assert [row.weights for row in using.rows] == [8]
+        assert using.rows[0].flops == using.flops - 64  # the relu
+        assert str(learning).endswith("note: run as in training")
+        assert str(using).endswith("note: run as in use (eval)")
+        assert "note" not in str(gg.summary(nn.Linear(4, 2, rng=0), (1, 4)))
+
+    def test_frozen_weights_are_counted(self):
+        net = nn.Sequential(nn.Conv(1, 8, 3, rng=0), nn.GlobalAvgPool(), nn.Linear(8, 2, rng=0))
+        before = gg.summary(net, (1, 5, 5, 1))
+        net[0].freeze()
+        after = gg.summary(net, (1, 5, 5, 1))
+        assert after.rows == before.rows
+        assert (after.weights, after.frozen, before.frozen) == (98, 80, 0)
+        assert "98 weights in all, 80 of them frozen," in str(after)
+        assert "18 parameters and 80 frozen" in repr(net)
+        assert list(net.frozen()) == [net[0].w, net[0].b]
+        net[0].freeze(False)
+        assert not list(net.frozen())
 
     def test_ops_without_a_row_are_counted_together(self):
         net = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.ReLU())

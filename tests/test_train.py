@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -42,7 +43,7 @@ class TestFit:
         assert last.metrics["accuracy"] > 0.8
         assert 0 < last.gradient < 10
         assert 0 <= last.least <= last.gradient
-        assert last.weakest in dict(net.named_parameters())
+        assert last.weakest in dict(net.named_modules())
         assert not net.training
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == 30
@@ -52,18 +53,52 @@ class TestFit:
         assert "validation accuracy" in str(training).splitlines()[0]
         assert sum("*" in line for line in str(training).splitlines()) == 1
 
-    def test_names_the_parameter_that_learns_least(self, capsys):
-        """Behind a relu that is off for every item nothing learns."""
+    def test_names_the_layer_that_learns_least(self, capsys):
+        """A layer as a whole: the bias before the normalisation has no gradient."""
         net, loader, loss, adam, _ = setting()
-        net[0].b.assign(np.full(16, -100.0))
-        net[1].eval()
         training = fit(net, loader, loss, adam, epochs=1)
         (epoch,) = training.epochs
-        norms = {name: np.linalg.norm(p.grad.data) for name, p in net.named_parameters()}
-        assert epoch.least == pytest.approx(min(norms.values()), abs=1e-12)
-        assert norms[epoch.weakest] == min(norms.values())
-        assert f"least at {epoch.weakest} " in capsys.readouterr().out
+        norms = {
+            name: np.hypot(*(np.linalg.norm(p.grad.data) for p in (layer.w, layer.b)))
+            if isinstance(layer, nn.Linear)
+            else np.hypot(*(np.linalg.norm(p.grad.data) for p in (layer.gamma, layer.beta)))
+            for name, layer in net.named_modules()
+            if list(layer.parameters(below=False))
+        }
+        assert np.abs(net[0].b.grad.data).max() < 1e-6
+        assert set(norms) == {"0", "1", "4"}
+        assert epoch.weakest == min(norms, key=norms.__getitem__)
+        assert epoch.least == pytest.approx(norms[epoch.weakest])
+        assert f"smallest ({epoch.weakest}) " in capsys.readouterr().out
         assert str(training).splitlines()[1].split()[4] == epoch.weakest
+
+    def test_says_how_it_ends_and_goes_on(self, capsys, tmp_path):
+        pytest.importorskip("safetensors")
+        net, loader, loss, adam, _ = setting(lr=0.0)
+        path = tmp_path / "a"
+        for epochs, words in (
+            (2, ""),
+            (9, f"going on from {path} after epoch 2 of 9, with its lr 0"),
+        ):
+            fit(net, loader, loss, adam, epochs=epochs, patience=3, checkpoint=path, keep_best=True)
+            text = capsys.readouterr().out
+            assert words in text
+        assert "stopped early: nothing became better in 3 epochs" in text
+        assert re.search(r"the weights are those of epoch \d", text)
+
+    def test_says_where_what_is_no_number_comes_from(self):
+        net, loader, loss, adam, _ = setting()
+        x, _ = loader.dataset.arrays
+        x[5, 1] = np.nan
+        with pytest.raises(
+            gg.NonFiniteError, match=r"1 of the batch's inputs are .* at \[\d+, 1\]"
+        ):
+            fit(net, loader, loss, adam, epochs=1)
+        x[5, 1] = 0.0
+        net[0].w.assign(np.full((2, 16), np.inf))
+        infinite = pytest.raises(gg.NonFiniteError, match=r"0\.w has become infinite or NaN")
+        with np.errstate(all="ignore"), infinite:
+            fit(net, loader, loss, adam, epochs=1)
 
     def test_shows_nothing_if_asked(self, capsys):
         net, *given, _ = setting()

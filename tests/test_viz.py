@@ -335,6 +335,45 @@ def test_parameters_of_any_layer_lie_in_the_cards_that_read_them():
     assert {card.title for card in view_of(y).cards} == {"a", "b", "net"}
 
 
+def test_what_is_passed_to_a_module_is_no_parameter():
+    """Not the stand-in for a shape, nor a tensor that requires grad."""
+
+    class Twice(nn.Module):
+        def __init__(self):
+            self.fc = nn.Linear(4, 4, rng=0)
+
+        def forward(self, x):
+            return self.fc(x - 1.0) * x
+
+    x = gg.Tensor(np.ones((2, 4)), requires_grad=True, name="x")
+    for passed in ((2, 4), x):
+        assert " 20 parameters" in viz.draw(Twice(), passed).text
+        assert " 0 parameters" in viz.draw(lambda x: x * gg.relu(x - 1.0), passed).text
+    assert "0 parameters" in viz.draw(lambda x, w: x @ w, (4, 3), (3, 2)).text
+
+
+def test_frozen_parameters_stay_in_their_cards():
+    net = nn.Sequential(conv=nn.Conv(1, 8, 3, rng=0), fc=nn.Linear(8, 2, rng=0))
+    before = viz.draw(net, (1, 5, 5, 1))
+    net.conv.freeze()
+    after = viz.draw(net, (1, 5, 5, 1))
+    assert after.text == before.text
+    assert "72 frozen" in after.dot
+    assert "frozen" not in before.dot
+
+
+def test_the_picture_as_text():
+    w = gg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    with gg.scope("net"):
+        y = gg.log(gg.relu(w * 1e-9) + 1.0)
+    lines = viz.draw(y.sum(), flow=True, title="a title").text.splitlines()
+    assert lines[0] == "loss 3.0e−9 · 5 ops · 2 parameters"
+    assert lines[-5].split() == ["net.multiply", "2", "1.41", "‖∂w‖", "1.4e−9"]
+    assert viz.draw(y.sum()).text == lines[0].replace("loss", "result")
+    sink = viz.draw((w * 1e-9).sum(), flow=True, thresholds=viz.Thresholds(vanishing=1e-8))
+    assert "w: ▼ vanishing gradient" in sink.text
+
+
 def test_a_leaf_that_is_data_stays_outside():
     x = gg.Tensor([1.0, 2.0], requires_grad=True, name="x")
     view = view_of((x * 3).sum())
@@ -582,7 +621,7 @@ def test_the_finish_removes_what_runs_or_loads():
         '<a xlink:href="javascript:x" id="a1"><text>t</text></a><a xlink:href=" #there"/>'
         '<foreignObject/><image href="http://x"/></g></svg>'
     )
-    done = svg.finish([raw], dot.Picture("digraph {}", "t", "", {"n1": "words"}, {}))
+    done = svg.finish([raw], dot.Picture("digraph {}", "t", "", "", {"n1": "words"}, {}))
     root = ElementTree.fromstring(done)
     assert "script" not in done
     assert "javascript" not in done

@@ -164,7 +164,8 @@ def _folded(view: View, card: Card, facts: Facts) -> list[str]:
 def _parameter(view: View, parameter: Parameter) -> str:
     spec = view.graph.specs[parameter.slot]
     left = text(parameter.name, 11, bold=True, limit=20) + text(f"  {brief(spec.shape)}", 11)
-    size = text(f"{spec.size:,}", 10, "muted") if spec.ndim else ""
+    words = [f"{spec.size:,}" if spec.ndim else "", *["frozen"] * (parameter.slot in view.fixed)]
+    size = text(" ".join(filter(None, words)), 10, "muted")
     if parameter.norm is None:
         return row(cell(left, align="LEFT"), cell(size + SLACK, align="RIGHT"))
     name = clean(parameter.name, 8)

@@ -17,7 +17,7 @@ from typing import Any
 
 from gradgraph.errors import DTypeError
 from gradgraph.graph import Graph
-from gradgraph.nn.summary import started
+from gradgraph.nn.summary import result, started
 from gradgraph.ops.conv import Conv
 from gradgraph.spec import brief
 
@@ -103,7 +103,7 @@ def _blocks(graph: Graph) -> Iterator[Block]:
         if reached.isdisjoint(step.inputs):
             continue
         reached.add(step.output)
-        shape = graph.specs[step.output].shape[1:] or (1,)
+        shape = result(step, graph).shape[1:] or (1,)
         kernel: tuple[int, ...] = getattr(step.op, "kernel", ())
         if isinstance(step.op, Conv):
             kernel = graph.specs[step.inputs[1]].shape[:-2]

@@ -53,6 +53,7 @@ class Picture:
         lanes: x of the data's and of the gradient's lane, from a card's left and right border.
         title: of the whole.
         description: of the whole, in words.
+        text: its heading, and what the cards say, line by line.
         words: for the id of each card, link and cluster, what it says.
         images: what takes the place of each cell of a certain colour.
     """
@@ -60,6 +61,7 @@ class Picture:
     dot: str
     title: str
     description: str
+    text: str
     words: Mapping[str, str]
     images: Mapping[str, Strip]
     parts: tuple[str, ...] = ()
@@ -124,8 +126,9 @@ def write(
     words |= {i: f"{words[i.partition('x')[0]]}, continued" for i in writer.continued}
     left, right = look.lanes
     return Picture(
-        whole, name, ". ".join(lines), words, look.images, parts, crossings, (left / 2, right / 2)
-    )
+        whole, name, ". ".join(lines), "\n".join([*lines, *story.listed(view, known)]),
+        words, look.images, parts, crossings, (left / 2, right / 2),
+    )  # fmt: skip
 
 
 def _empty(label: str, look: Look) -> Digraph:

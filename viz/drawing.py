@@ -49,6 +49,7 @@ class Plan:
 
     Attributes:
         graph, flow, before: the graph, its gradient, and another flow that it is compared with.
+        data, fixed: leaves that were passed to a module, and its frozen parameters.
         marks, title, notes: words about tensors, about the whole, and below the title.
         detail, thumbnails, values, limits, back: how cards are drawn, whether the data mean
             something, and whether the way back is drawn.
@@ -57,6 +58,8 @@ class Plan:
     """
 
     graph: Graph
+    data: tuple[Vertex, ...]
+    fixed: tuple[Vertex, ...]
     flow: Flow | None
     before: Flow | None
     marks: Mapping[Vertex, str]
@@ -74,7 +77,8 @@ class Plan:
 
     def view(self, budget: int, note: str = "") -> View:
         """The cards, at most `budget` of them."""
-        return readable(View.of(self.graph, self.marks), budget, self.closed).with_cards([], note)
+        view = View.of(self.graph, self.marks, self.data, self.fixed)
+        return readable(view, budget, self.closed).with_cards([], note)
 
     def picture(self, view: View) -> Picture:
         """The DOT text of the cards."""
@@ -96,6 +100,24 @@ class Drawing:
     def dot(self) -> str:
         """The picture as DOT text; needs no layout engine."""
         return self._picture.dot
+
+    @property
+    def text(self) -> str:
+        """What the picture says, as lines of text: its heading, what is alarming, and, with a
+        gradient, its norm at each card. Needs no layout engine.
+
+        >>> import gradgraph as gg
+        >>> w = gg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+        >>> print(draw((w * 1e-9).sum(), flow=True).text)
+        loss 3.0e−9 · 2 ops · 0 parameters
+        the gradient grows from 1 at sum to 1.41 at multiply
+        w: ▼ vanishing gradient
+        <BLANKLINE>
+        card      output  ‖∂y‖  parameters
+        multiply  2       1.41
+        sum       scalar  1
+        """
+        return self._picture.text
 
     @cached_property
     def _drawn(self) -> tuple[View, Picture, str]:
@@ -321,13 +343,15 @@ def draw(
     _check_options(flow, detail, title, budget, timeout, thresholds)
     if (flow or backward) and any(map(is_shape, inputs)):
         raise GradError("draw", "a gradient needs data, and an input is a shape", "Pass an array.")
-    graph = traced(target, inputs)
+    graph, data, fixed = traced(target, inputs)
     _check_marks(marks or {}, graph)
     with _no_cycles():
         swept = _swept(graph, True if backward and not flow else flow)
         return Drawing(
             Plan(
                 graph,
+                data,
+                fixed,
                 swept,
                 None,
                 dict(marks or {}),

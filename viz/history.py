@@ -82,8 +82,6 @@ class History(Picture):
     True
     """
 
-    formats = (".svg",)
-
     def __init__(self, module: Module, every: int = 1) -> None:
         if not isinstance(module, Module):
             raise DTypeError(

@@ -58,8 +58,6 @@ class Maps(Picture):
         total: how many images there were; only the first rows are drawn.
     """
 
-    formats = (".svg",)
-
     rows: tuple[tuple[Panel, ...], ...]
     captions: tuple[str, ...]
     title: str

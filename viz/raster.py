@@ -10,9 +10,10 @@ from .svg import SVG
 
 SCALE = 2  # pixels for each point
 LATIN = 0x24F  # the last letter that every font has
+COMMON = frozenset("–—‘’“”•…−×÷·∂√∞≈≤≥←↑→↓▲▼")  # signs that Arial and its kin have, too
 # For text with signs like ‖ and ∂: where a font lacks one, the rasteriser would take some other
 # font for all of the text; this one has them, and letters as wide as Arial's.
-SIGNS = {"font-family": "'DejaVu Sans', Arial, sans-serif", "font-stretch": "condensed"}
+SIGNS = "font-family:'DejaVu Sans',Arial,sans-serif;font-stretch:condensed"
 
 
 class RasterError(GradgraphError, RuntimeError):
@@ -37,8 +38,8 @@ def png(svg: str, scale: float = SCALE) -> bytes:
     root = ElementTree.fromstring(svg)
     root.attrib.pop("style", None)  # "height:auto" is for browsers
     for text in root.iter(f"{{{SVG}}}text"):
-        if any(ord(c) > LATIN for c in text.text or ""):
-            text.attrib |= SIGNS
+        if any(ord(c) > LATIN and c not in COMMON for c in text.text or ""):
+            text.set("style", f"{SIGNS};{text.get('style', '')}")  # before that of a class
     plain = ElementTree.tostring(root, encoding="unicode")
     try:
         return bytes(resvg_py.svg_to_bytes(svg_string=plain, zoom=scale, dpi=72))

@@ -54,6 +54,31 @@ def facts_line(view: View, known: Known, noun: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def listed(view: View, known: Known) -> list[str]:
+    """What is alarming, and the gradient along the way as a table: lines of text."""
+    lines = [f"{_path(c)}: {alarm}" for c in view.cards for alarm in known[c.id].alarms]
+    rows = [
+        (_path(c), shape(result(view, c)), number(norm), _slopes(known[c.id]))
+        for c in view.cards
+        if c.computes and (norm := known[c.id].norm) is not None
+    ]
+    if rows:
+        rows = [("card", "output", "‖∂y‖", "parameters"), *rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines += ["", *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)]
+    return lines
+
+
+def _path(card: Card) -> str:
+    return ".".join(filter(None, (card.scope, clean(card.title))))
+
+
+def _slopes(facts: Facts) -> str:
+    return ", ".join(
+        f"‖∂{p.name}‖ {number(p.norm)}" for p in facts.parameters if p.norm is not None
+    )
+
+
 def marks_line(view: View) -> str:
     """What is marked, and why; empty if nothing is."""
     titles = [card.title for card in view.cards]

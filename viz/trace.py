@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradgraph.errors import DTypeError
 from gradgraph.graph import Graph
 from gradgraph.mode import capture, enable_grad
-from gradgraph.nn.module import unchanged
+from gradgraph.nn.module import Module, unchanged
 from gradgraph.node import Vertex
 from gradgraph.tensor import Tensor
 from gradgraph.trace import given
 
 
-def traced(target: Any, inputs: Sequence[Any]) -> Graph:
+class Trace(NamedTuple):
+    """What was run.
+
+    Attributes:
+        graph: of it.
+        data: the leaves that were passed to it.
+        fixed: frozen parameters of the module.
+    """
+
+    graph: Graph
+    data: tuple[Vertex, ...] = ()
+    fixed: tuple[Vertex, ...] = ()
+
+
+def traced(target: Any, inputs: Sequence[Any]) -> Trace:
     """The graph of tensors, or of a module or function that is run on inputs.
 
     Args:
@@ -28,7 +42,7 @@ def traced(target: Any, inputs: Sequence[Any]) -> Graph:
         Also what the module raises for these inputs.
 
     >>> import gradgraph as gg
-    >>> graph = traced(lambda x: gg.relu(x * 2.0), [(2, 3)])
+    >>> graph, (x,), _ = traced(lambda x: gg.relu(x * 2.0), [(2, 3)])
     >>> [step.op.name for step in graph.steps]
     ['multiply', 'relu']
     """
@@ -37,7 +51,7 @@ def traced(target: Any, inputs: Sequence[Any]) -> Graph:
             raise DTypeError(
                 "draw", "inputs were given for a graph that is there already", "Leave them out."
             )
-        return target if isinstance(target, Graph) else Graph.of(target)
+        return Trace(target if isinstance(target, Graph) else Graph.of(target))
     if not inputs:
         raise DTypeError(
             "draw",
@@ -56,7 +70,9 @@ def traced(target: Any, inputs: Sequence[Any]) -> Graph:
             f"{type(target).__name__} returned {type(out).__name__}, not a tensor",
             "Draw something that returns one tensor or several.",
         )
-    return Graph.of(out)
+    module = getattr(target, "__self__", target)
+    fixed = module.frozen() if isinstance(module, Module) else ()
+    return Trace(Graph.of(out), tuple(leaves), tuple(fixed))
 
 
 def _leaf(x: Any, name: str) -> Tensor:

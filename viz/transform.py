@@ -16,7 +16,7 @@ from gradgraph.op import Part
 from gradgraph.ops.arithmetic import Add
 
 from .text import count
-from .view import Card, View, is_parameter
+from .view import Card, View
 
 BUDGET = 150
 CROWD = 12  # readers of a leaf to which links can still be followed
@@ -49,7 +49,7 @@ def merge_bias(view: View) -> View:
                 and slot not in kept
                 and view.pinned.isdisjoint((slot, bias))
                 and bias not in view.steps
-                and is_parameter(bias, view.graph)
+                and view.is_parameter(bias)
             ):
                 card = view.owner[slot]
                 title = view.graph.names[step.output] or card.title
@@ -80,7 +80,7 @@ def tuck_parameters(view: View) -> View:
         for i, slot in enumerate(step.inputs):
             if slot in view.pinned:
                 continue
-            if slot not in view.steps and is_parameter(slot, view.graph):
+            if slot not in view.steps and view.is_parameter(slot):
                 dotted = "." in (view.graph.names[slot] or "")
                 bias = len(card.slots) > 1 and step.output != card.main
                 weight = (step.op.style == "linear" and i > 0) or _held(view, step, slot)
@@ -105,7 +105,7 @@ def _held(view: View, step: Step, slot: int) -> bool:
     """Whether a module may hold the leaf: in a scope, it meets an operand that is no such leaf."""
     others = (other for other in step.inputs if other != slot)
     return bool(step.scope) and any(
-        other in view.steps or not is_parameter(other, view.graph) for other in others
+        other in view.steps or not view.is_parameter(other) for other in others
     )
 
 

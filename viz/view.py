@@ -71,6 +71,8 @@ class View:
         notes: what was folded, in words.
         marks: a few words about some slots.
         pinned: the slots whose cards stay as they are: neither merged nor folded.
+        data: the leaves that were passed to what was run: no parameters, even if they require grad.
+        fixed: the leaves that are parameters and do not require grad: frozen ones.
         crowded: leaves that so many cards read that no link is drawn from them.
     """
 
@@ -79,10 +81,17 @@ class View:
     notes: tuple[str, ...] = ()
     marks: Mapping[int, str] = field(default_factory=dict)
     pinned: frozenset[int] = frozenset()
+    data: frozenset[int] = frozenset()
+    fixed: frozenset[int] = frozenset()
     crowded: frozenset[int] = frozenset()
 
     @staticmethod
-    def of(graph: Graph, marks: Mapping[Vertex, str] | None = None) -> View:
+    def of(
+        graph: Graph,
+        marks: Mapping[Vertex, str] | None = None,
+        data: Iterable[Vertex] = (),
+        fixed: Iterable[Vertex] = (),
+    ) -> View:
         """One card for each slot; the marked ones are pinned.
 
         >>> import gradgraph as gg
@@ -108,7 +117,9 @@ class View:
             if cards[slot].kind == "constant":  # a pill has no room for words
                 cards[slot] = replace(cards[slot], kind="input", detail="input")
         ordered = tuple(cards[slot] for slot in sorted(cards))
-        return View(graph, ordered, marks=told, pinned=frozenset(told))
+        place = {v: i for i, v in enumerate(graph.vertices)}
+        given, kept = (frozenset(place[v] for v in vs if v in place) for vs in (data, fixed))
+        return View(graph, ordered, marks=told, pinned=frozenset(told), data=given, fixed=kept)
 
     def with_cards(self, new: Sequence[Card], note: str = "") -> View:
         """The view in which these cards replace all cards whose slots they stand for."""
@@ -161,7 +172,12 @@ class View:
             return [card.main]
         if not card.computes:
             return []
-        return [s for s in card.slots if s not in self.steps and is_parameter(s, self.graph)]
+        return [s for s in card.slots if s not in self.steps and self.is_parameter(s)]
+
+    def is_parameter(self, slot: int) -> bool:
+        """Whether a leaf is a parameter: it requires grad or is frozen, or has a dotted name."""
+        vertex, name = self.graph.vertices[slot], self.graph.names[slot] or ""
+        return slot not in self.data and (vertex.requires_grad or slot in self.fixed or "." in name)
 
     def weigh(self, cards: Iterable[Card]) -> int:
         """How many numbers the parameters of these cards hold."""
@@ -170,16 +186,7 @@ class View:
     def flops(self, cards: Iterable[Card]) -> int:
         """How many floating point operations the ops of these cards are."""
         steps = (self.steps[s] for card in cards for s in card.slots if s in self.steps)
-        return sum(_flops(step, self.graph) for step in steps)
-
-
-def _flops(step: Step, graph: Graph) -> int:
-    return step.op.flops(graph.specs[step.output], *(graph.specs[i] for i in step.inputs))
-
-
-def is_parameter(slot: int, graph: Graph) -> bool:
-    """Whether a leaf is a parameter: it has a dotted name, or requires grad."""
-    return graph.vertices[slot].requires_grad or "." in (graph.names[slot] or "")
+        return sum(map(self.graph.cost, steps))
 
 
 def _op_card(step: Step, graph: Graph) -> Card:

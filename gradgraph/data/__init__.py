@@ -2,7 +2,7 @@
 
 from .augment import cropped, flipped, normalised, shifted
 from .batches import Pair, batches, split
-from .dataset import ArrayDataset, Dataset
+from .dataset import ArrayDataset, Dataset, Subset
 from .digits import digits_8x8, mnist_5k
 from .loader import DataLoader
 from .readers import ImageFolder, read_idx, read_image, read_npz
@@ -13,6 +13,7 @@ __all__ = [
     "Dataset",
     "ImageFolder",
     "Pair",
+    "Subset",
     "batches",
     "cropped",
     "digits_8x8",

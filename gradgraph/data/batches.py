@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, overload
 
 import numpy as np
 
 from ..errors import DomainError, DTypeError, ShapeError
 from ..ops.random import Rng, generator
 from ..tensor import Array
-from .dataset import rows
+from .dataset import Dataset, Subset, rows
 
 Pair = tuple[Array, Array]
 
@@ -62,22 +63,32 @@ def _parts(
             yield tuple(a[chosen] for a in held)
 
 
-def split(images: Array, labels: Array, *, test: int = 1000, rng: Rng) -> tuple[Pair, Pair]:
+@overload
+def split(images: Array, labels: Any, *, test: int = 1000, rng: Rng) -> tuple[Pair, Pair]: ...
+
+
+@overload
+def split(
+    images: Dataset, labels: Any = None, *, test: int = 1000, rng: Rng
+) -> tuple[Subset, Subset]: ...
+
+
+def split(images: Any, labels: Any = None, *, test: int = 1000, rng: Rng) -> tuple[Any, Any]:
     """Part items at random into those to learn from and those to test with, alike in classes.
 
     Args:
-        images: (N, …).
+        images: (N, …); or a dataset with `labels`, such as an `ImageFolder`, by itself.
         labels: (N,) class numbers.
         test: how many to hold out; each class gives its share.
         rng: a numpy Generator, which goes on, or a seed.
 
     Returns:
         (images, labels) to learn from and (images, labels) to test with: disjoint, and together
-        everything.
+        everything. Of a dataset, two datasets.
 
     Raises:
         ShapeError: if lengths differ.
-        DTypeError: if the images are no array.
+        DTypeError: if the images are neither an array nor a dataset with labels.
         DomainError: if test is not between 0 and N.
 
     >>> labels = np.array([0, 1] * 5)
@@ -85,11 +96,15 @@ def split(images: Array, labels: Array, *, test: int = 1000, rng: Rng) -> tuple[
     >>> train[1].tolist().count(1), held_out[1].tolist().count(1)
     (3, 2)
     """
-    if not isinstance(images, np.ndarray):
+    whole = labels is None
+    labels = getattr(images, "labels", None) if whole else labels
+    if labels is None or not (whole or isinstance(images, np.ndarray)):
         raise DTypeError(
             "split",
-            f"images are {type(images).__name__}, not an array",
-            "Split the numbers of the items: split(np.arange(len(folder)), labels, rng=0).",
+            f"images are {type(images).__name__}, and there are no labels to them"
+            if labels is None
+            else f"images are {type(images).__name__}, not an array",
+            "Pass images and labels as arrays, or a dataset with an attribute labels by itself.",
         )
     labels, n = np.asarray(labels), len(labels)
     if len(images) != n:
@@ -101,4 +116,6 @@ def split(images: Array, labels: Array, *, test: int = 1000, rng: Rng) -> tuple[
     held = np.zeros(n, bool)
     held[by_class[np.arange(test) * n // max(test, 1)]] = True
     learn, hold = order[~held], order[held]
+    if whole:
+        return Subset(images, learn), Subset(images, hold)
     return (images[learn], labels[learn]), (images[hold], labels[hold])

@@ -43,6 +43,28 @@ class ArrayDataset:
         return tuple(a[items] for a in self.arrays)
 
 
+class Subset:
+    """Some items of a dataset.
+
+    Args:
+        dataset: anything that gives the items of an array of numbers.
+        items: numbers of the items that are in it.
+
+    >>> part = Subset(ArrayDataset(np.arange(5) * 10), np.array([4, 1]))
+    >>> len(part), part[np.array([0])]
+    (2, (array([40]),))
+    """
+
+    def __init__(self, dataset: Dataset, items: Array) -> None:
+        self.dataset, self.items = dataset, items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, items: Any) -> tuple[Array, ...]:
+        return self.dataset[self.items[items]]
+
+
 def rows(op: str, arrays: Any) -> tuple[Array, ...]:
     """The arrays, if each has as many rows as the others, and some."""
     found = tuple(np.asarray(a) for a in arrays)

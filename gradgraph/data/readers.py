@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DomainError, DTypeError, MissingExtraError
+from ..ops.operand import count
 from ..tensor import Array
 
 IDX_DTYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -117,7 +118,7 @@ class ImageFolder:
 
     Args:
         root: the folder.
-        size: (height, width) that every image is brought to.
+        size: (height, width) that every image is brought to; an int for both.
         channels: 3 for colours, 1 for shades of grey.
 
     Attributes:
@@ -131,8 +132,9 @@ class ImageFolder:
         MissingExtraError: if Pillow is not installed.
     """
 
-    def __init__(self, root: str | Path, size: tuple[int, int], channels: int = 3) -> None:
+    def __init__(self, root: str | Path, size: int | tuple[int, int], channels: int = 3) -> None:
         _pillow()
+        self.size = _size("ImageFolder", size)
         folders = sorted(p for p in Path(root).iterdir() if p.is_dir())
         found = [(f, i) for i, folder in enumerate(folders) for f in _images(folder)]
         if not found:
@@ -141,7 +143,7 @@ class ImageFolder:
                 f"{root} has no folders with images ({', '.join(SUFFIXES)})",
                 "Put the images of each class into a folder of its own.",
             )
-        self.size, self.channels = size, channels
+        self.channels = channels
         self.classes = [folder.name for folder in folders]
         self.files = [f for f, _ in found]
         self.labels = np.array([i for _, i in found])
@@ -151,17 +153,19 @@ class ImageFolder:
 
     def __getitem__(self, items: Any) -> tuple[Array, ...]:
         """(n, height, width, channels) float32 from 0 to 1, and (n,) labels."""
-        chosen = np.atleast_1d(items)
+        chosen = np.atleast_1d(np.arange(len(self))[items])
         images = [read_image(self.files[i], self.size, self.channels) for i in chosen]
         return np.stack(images), self.labels[chosen]
 
 
-def read_image(path: str | Path, size: tuple[int, int] | None = None, channels: int = 3) -> Array:
+def read_image(
+    path: str | Path, size: int | tuple[int, int] | None = None, channels: int = 3
+) -> Array:
     """(height, width, channels) float32 from 0 to 1 of an image file.
 
     Args:
         path: of the file.
-        size: (height, width) that it is brought to; None for its own.
+        size: (height, width) that it is brought to, an int for both; None for its own.
         channels: 3 for colours, 1 for shades of grey.
 
     Raises:
@@ -172,14 +176,15 @@ def read_image(path: str | Path, size: tuple[int, int] | None = None, channels: 
     image_module = _pillow()
     if channels not in (1, 3):
         raise DomainError("read_image", f"channels is {channels!r}", "Use 3, or 1 for grey.")
+    wanted = None if size is None else _size("read_image", size)
     with Path(path).open("rb") as content:  # what cannot be opened is no broken image
         try:
             image = image_module.open(content)
             deep = image.mode.startswith("I")  # 16 bits, which the usual conversion would cut off
             white = 65535 if deep else 255
             image = image.convert("F" if deep else "RGB" if channels == 3 else "L")
-            if size is not None:
-                image = image.resize((size[1], size[0]), image_module.Resampling.BILINEAR)
+            if wanted is not None:
+                image = image.resize(wanted[::-1], image_module.Resampling.BILINEAR)
             pixels = np.asarray(image, np.float32) / white
         except Exception as error:  # whatever its decoders find wrong with it
             raise DomainError(
@@ -188,6 +193,12 @@ def read_image(path: str | Path, size: tuple[int, int] | None = None, channels: 
     if deep:
         pixels = np.repeat(pixels[..., None], channels, -1)
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _size(op: str, size: Any) -> tuple[int, int]:
+    """(height, width) ≥ 1."""
+    height, width = size if isinstance(size, tuple | list) and len(size) == 2 else (size, size)
+    return count(op, "size", height), count(op, "size", width)
 
 
 def _images(folder: Path) -> Sequence[Path]:

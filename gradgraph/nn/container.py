@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import DomainError, DTypeError, ShapeError
+from ..errors import DomainError, DTypeError, IndexingError, ShapeError
 from ..spec import show
 from .module import Module
 
@@ -61,8 +61,14 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(self._order)
 
-    def __getitem__(self, index: int | slice) -> Any:
-        """The layer at a position, or a Sequential of the layers in a slice (the same ones)."""
+    def __getitem__(self, index: int | slice | str) -> Any:
+        """The layer at a position or of a name, or a Sequential of the layers in a slice (the same
+        ones)."""
+        if isinstance(index, str):
+            if index not in self._order:
+                known = ", ".join(self._order)
+                raise IndexingError("Sequential", f"it has no layer {index!r}", f"It has {known}.")
+            return getattr(self, index)
         if isinstance(index, slice):
             part = Sequential()
             part._order = self._order[index]

@@ -87,8 +87,11 @@ class Module:
         """The leaves that require grad, with dotted names, each once."""
         return ((name, t) for name, t in self._state() if t.requires_grad)
 
-    def parameters(self) -> Iterator[Tensor]:
-        """The leaves that require grad: what an optimiser changes."""
+    def parameters(self, below: bool = True) -> Iterator[Tensor]:
+        """The leaves that require grad: what an optimiser changes; or only those that this module
+        holds itself."""
+        if not below:
+            return (t for _, t in self._held() if isinstance(t, Tensor) and t.requires_grad)
         return (t for _, t in self.named_parameters())
 
     def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:
@@ -142,6 +145,16 @@ class Module:
             vars(module)["_frozen"] = fixed if frozen else []
         return self
 
+    def frozen(self) -> Iterator[Tensor]:
+        """The parameters here and below that `freeze` made fixed, each once.
+
+        >>> from gradgraph import nn
+        >>> [t.name for t in nn.Linear(2, 3, rng=0).freeze().frozen()]
+        ['w', 'b']
+        """
+        held = {id(t): t for module in self.modules() for t in vars(module).get("_frozen", [])}
+        return (t for t in held.values() if not t.requires_grad)
+
     def state_dict(self) -> dict[str, Array]:
         """Copies of all state, parameters and buffers, as plain arrays by dotted name.
 
@@ -172,6 +185,8 @@ class Module:
         fix = f"Pass what state_dict() of another {type(self).__name__} returned."
         common = {name: t for name, t in own.items() if name in state}
         if strict or not common:
+            if common:
+                fix += " To load what both have, pass strict=False."
             check_names(op, own, state, fix)
         own = common
         arrays = fitting(op, own, state)
@@ -197,8 +212,10 @@ class Module:
         head = f"{type(self).__name__}({self.extra_repr()})"
         state = [(k, v) for k, v in self._held() if isinstance(v, Tensor)]
         shapes = ", ".join(f"{k} {brief(v.shape)}" for k, v in state)
-        count = sum(p.size for p in self.parameters())
-        parts = [f"{name}: {head}" if name else head, shapes, _counted(count) if count else ""]
+        count, fixed = (sum(p.size for p in own) for own in (self.parameters(), self.frozen()))
+        told = _counted(count) if count else ""
+        told += f"{' and ' if count else ''}{fixed:,} frozen" if fixed else ""
+        parts = [f"{name}: {head}" if name else head, shapes, told]
         return "  ".join(part for part in parts if part)
 
     # What it holds

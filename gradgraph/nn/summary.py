@@ -11,7 +11,7 @@ from ..graph import Graph, Step
 from ..mode import capture, enable_grad
 from ..node import Vertex
 from ..op import Part
-from ..ops.arithmetic import Add, Multiply
+from ..ops.arithmetic import Add, Divide, Multiply, Subtract
 from ..ops.average import WindowMean
 from ..ops.conv import Conv as ConvOp
 from ..ops.conv import ConvInput
@@ -24,12 +24,15 @@ from ..ops.reduce import Reduce
 from ..ops.shape import Reshape, Transpose
 from ..spec import Shape, Spec, brief
 from ..trace import given
-from .module import unchanged
+from .dropout import Dropout
+from .module import Module, unchanged
+from .norm import BatchNorm
 
 # For each spatial axis: first and last + 1 pixel of the input that the result at 0 sees, and how
 # many pixels of the input lie between neighbouring results.
 Field = tuple[tuple[int, int, int], ...]
 
+_AFFINE = (Add, Subtract, Multiply, Divide)
 _HEAD = ("layer", "op", "n", "m", "k", "s", "p", "output", "weights", "dense", "flops", "field")
 
 
@@ -78,15 +81,19 @@ class Summary:
 
     Attributes:
         rows: one for each layer that has weights, normalises or pools.
-        weights: numbers that all of them learn.
+        weights: numbers that all of them hold, frozen ones too.
+        frozen: how many of these do not learn.
         flops: floating point operations of one run, of what has no row too.
         others: how many ops have no row: activations, sums, changes of shape.
+        mode: "training" or "use", if the module has layers for which it makes a difference.
     """
 
     rows: tuple[Row, ...]
     weights: int
+    frozen: int
     flops: int
     others: int
+    mode: str
 
     def __str__(self) -> str:
         lines = [_HEAD, *map(_cells, self.rows)]
@@ -101,9 +108,13 @@ class Summary:
         table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
         notes = [f"note: {row.name}: {row.note}" for row in self.rows if row.note]
         total = f"{self.weights:,} weights in all"
+        if self.frozen:
+            total += f", {self.frozen:,} of them frozen"
         if self.weights != sum(row.weights for row in self.rows):
             total += " (each once, those outside these layers too)"
         total += f", {self.flops:,} floating point operations"
+        if self.mode:
+            notes.append(f"note: run as in {self.mode}")
         return "\n".join([*table, total, *notes])
 
     __repr__ = __str__
@@ -132,8 +143,14 @@ def summary(module: Any, x: Any) -> Summary:
     224 weights in all, 28,672 floating point operations
     """
     graph = started(module, x)
-    rows, others = _rows(graph)
-    return Summary(tuple(rows), graph.parameters(), graph.flops(), others)
+    module = getattr(module, "__self__", module)
+    kept = set(module.frozen()) if isinstance(module, Module) else set()
+    frozen = {i for i in graph.constants if graph.vertices[i] in kept}
+    rows, others = _rows(graph, frozen)
+    fixed = sum(graph.specs[i].size for i in frozen)
+    return Summary(
+        tuple(rows), graph.parameters() + fixed, fixed, graph.flops(), others, _mode(module)
+    )
 
 
 def started(module: Any, x: Any, where: str = "summary") -> Graph:
@@ -151,14 +168,23 @@ def started(module: Any, x: Any, where: str = "summary") -> Graph:
     return Graph.of(out, inputs=start)
 
 
-def _rows(graph: Graph) -> tuple[list[Row], int]:
+def _mode(module: Any) -> str:
+    """In which mode it runs, if it has layers that have two."""
+    if not isinstance(module, Module):
+        return ""
+    modes = {m.training for m in module.modules() if isinstance(m, BatchNorm | Dropout)}
+    return "" if len(modes) != 1 else "training" if modes.pop() else "use (eval)"
+
+
+def _rows(graph: Graph, frozen: set[int]) -> tuple[list[Row], int]:
     """A row for each layer, and how many ops are in none; the receptive field follows every step.
 
-    A bias belongs to the layer before it, and so do the scale and shift of a normalisation.
+    A bias belongs to the layer before it, and so do the scale and shift of a normalisation, which
+    without statistics of its own is a few products and sums in one scope.
     """
     start = graph.inputs[0]
     fields: dict[int, Field | None] = {start: ((0, 1, 1),) * (graph.specs[start].ndim - 2)}
-    learned = {i for i in graph.constants if graph.vertices[i].requires_grad}
+    learned = {i for i in graph.constants if graph.vertices[i].requires_grad} | frozen
     readers: dict[int, list[Step]] = {}
     makers = {step.output: step for step in graph.steps}
     for step in graph.steps:
@@ -167,7 +193,7 @@ def _rows(graph: Graph) -> tuple[list[Row], int]:
     biases: set[int] = set()  # outputs of the steps that add the bias of the layer before
     rows: list[Row] = []
     normal: dict[int, int] = {}  # the result of a normalisation so far: the place of its row
-    others = 0
+    others: list[Step] = []
     for step in graph.steps:
         geometry = _geometry(step, graph)
         if any(slot in fields for slot in step.inputs):
@@ -176,7 +202,7 @@ def _rows(graph: Graph) -> tuple[list[Row], int]:
             continue
         own = {_source(slot, makers) for slot in step.inputs} & learned
         norm = next((normal[i] for i in (_made(s, makers) for s in step.inputs) if i in normal), -1)
-        if norm >= 0 and own and isinstance(step.op, Add | Multiply):
+        if norm >= 0 and own and isinstance(step.op, _AFFINE):
             normal[step.output] = norm
             shape = graph.specs[step.output].shape
             rows[norm] = replace(
@@ -193,11 +219,15 @@ def _rows(graph: Graph) -> tuple[list[Row], int]:
             and not isinstance(step.op, Matmul | Standardise)
             and not (own and step.output in fields)
         ):
-            others += 1
+            others.append(step)
             continue
         bias = _bias(step, readers.get(step.output, []), graph, learned)
         weights = sum(graph.specs[slot].size for slot in own)
         flops = graph.cost(step)
+        if geometry is None and step.scope and isinstance(step.op, _AFFINE):
+            normal[step.output] = len(rows)
+            while others and _before(others[-1], step):
+                flops += graph.cost(others.pop())
         if bias is not None:
             biases.add(bias.output)
             weights += sum(graph.specs[slot].size for slot in bias.inputs if slot in learned)
@@ -206,7 +236,7 @@ def _rows(graph: Graph) -> tuple[list[Row], int]:
         source = (data or step.inputs)[0]
         if isinstance(step.op, Standardise):  # of groups it normalises another shape
             source, normal[step.output] = _made(source, makers), len(rows)
-        x, y = graph.specs[source], _result(step, graph)
+        x, y = graph.specs[source], result(step, graph)
         if geometry is None:
             k: Shape = ()
             s: Shape = ()
@@ -237,10 +267,19 @@ def _rows(graph: Graph) -> tuple[list[Row], int]:
                 note=note,
             )
         )
-    return rows, others
+    return rows, len(others)
 
 
-def _result(step: Step, graph: Graph) -> Spec:
+def _before(step: Step, last: Step) -> bool:
+    """Whether a step belongs to the same layer of products and sums as the last one."""
+    return (
+        step.scope == last.scope
+        and isinstance(step.op, Elementwise)
+        and (step.op.style != "activation")
+    )
+
+
+def result(step: Step, graph: Graph) -> Spec:
     """What a step gives: the first of several outputs, for the others are for its rules."""
     spec = graph.specs[step.output]
     return spec[0] if isinstance(spec, tuple) else spec  # type: ignore[no-any-return]
@@ -280,7 +319,7 @@ def _field(
                 known[0], *geometry, strict=True
             )
         )
-    shape = _result(step, graph).shape
+    shape = result(step, graph).shape
     if isinstance(step.op, Pad):
         width = step.op.width[1:-1]
         return tuple(

@@ -124,8 +124,9 @@ class WrongGradient(AssertionError):
         return self._program[1]
 
     def __str__(self) -> str:
+        at_fault = "the derivative" if self.law != "spec" else "what is announced"
         lines = [
-            f"the derivative of {self.name} is wrong",
+            f"{at_fault} of {self.name} is wrong",
             f"  law      {self.law}: {LAWS[self.law]}",
         ]
         lines.append(f"  found    {self.problem}")

@@ -32,8 +32,8 @@ class Epoch:
         loss: mean over the items that were learned from, while the weights changed.
         metrics: the same of each metric.
         gradient: mean norm of the gradient of all parameters, before clipping.
-        least, weakest: the smallest norm that a single parameter's gradient had in the last step,
-            and that parameter's name: where learning has come to a halt.
+        least, weakest: the smallest norm that the gradient of a layer's parameters together had in
+            the last step, and the layer's name: where a gradient has vanished.
         validation: loss and metrics on the items held out; empty if there are none.
         lr: the learning rate at its end.
         seconds: how long it took.
@@ -70,7 +70,7 @@ class Training:
             return "no epoch yet"
         first = self.epochs[0]
         head = ["epoch", "loss", *first.metrics, *(f"validation {k}" for k in first.validation)]
-        lines = [[*head, "gradient", "least", "at", "lr", "seconds"]]
+        lines = [[*head, "gradient", "smallest", "layer", "lr", "seconds"]]
         for e in self.epochs:
             values = [e.loss, *e.metrics.values(), *e.validation.values(), e.gradient, e.least]
             told = [f"{v:.4g}" for v in values]
@@ -174,6 +174,9 @@ def fit(
         training.epochs = [Epoch(**epoch) for epoch in told]
         _check_followed(training.epochs, metrics, held_out is not None)
         training.best = _least(training.epochs)
+        if progress and told:
+            state = f"after epoch {len(told)} of {epochs}, with its lr {optimizer.lr:.4g}"
+            print(f"going on from {checkpoint} {state}", flush=True)
     elif checkpoint is not None:
         io.save(checkpoint, **parts, best=best, epochs=[])  # what cannot be written is told now
     try:
@@ -209,7 +212,7 @@ def fit(
                 training.best = _least(training.epochs)
                 if training.best == number:
                     best.weights = model.state_dict()
-                told = means | {f"least at {weakest}": least}
+                told = means | {f"smallest ({weakest})": least}
                 told |= {f"validation {k}": v for k, v in held.items()}
                 shown.epoch(number, told | {"items/s": sums.items / seconds})
                 if checkpoint is not None:
@@ -217,8 +220,12 @@ def fit(
     finally:
         model.eval()
     training.stopped = len(training.epochs) < epochs
+    if progress and training.stopped:
+        print(f"stopped early: nothing became better in {patience} epochs", flush=True)
     if keep_best:
         model.load_state_dict(best.weights)
+        if progress and training.best is not None:
+            print(f"the weights are those of epoch {training.best + 1}", flush=True)
     return training
 
 
@@ -236,15 +243,27 @@ def _step(
     scores = model(asarray(x))
     value = loss(scores, y)
     if not np.isfinite(value.item()):
-        raise NonFiniteError(
-            "fit",
-            f"the loss is {value.item()} in epoch {epoch + 1}",
-            "Find its origin under `with gg.debug():`, or use a smaller lr.",
-        )
+        raise NonFiniteError("fit", *_why(model, x, y, value.item(), epoch))
     value.backward()
     norm = clip_grad_norm(optimizer.parameters, np.inf if clip is None else clip)
     optimizer.step()
     return value.item(), scores, y, norm
+
+
+def _why(model: Module, x: Any, y: Any, loss: float, epoch: int) -> tuple[str, str]:
+    """Where a loss that is no number comes from, as far as data and weights tell, and a remedy."""
+    told = f"the loss is {loss} in epoch {epoch + 1}"
+    for name, values in (("inputs", x), ("truths", y)):
+        values = np.asarray(values)
+        strange = ~np.isfinite(values) if values.dtype.kind in "fc" else np.zeros(0, bool)
+        if strange.any():
+            place = ", ".join(map(str, np.argwhere(strange)[0]))
+            what = f"{told}: {strange.sum():,} of the batch's {name} are infinite or NaN"
+            return f"{what}, the first at [{place}]", "Mend or leave out these items."
+    for name, p in model.named_parameters():
+        if not np.isfinite(p.data).all():
+            return f"{told}: {name} has become infinite or NaN", "Use a smaller lr, or clip=1.0."
+    return told, "Find its origin under `with gg.debug():`, or use a smaller lr."
 
 
 def evaluate(
@@ -283,9 +302,13 @@ def evaluate(
 
 
 def _weakest(model: Module) -> tuple[float, str]:
-    """The smallest norm of a parameter's gradient, 0 for one that has none, and its name."""
-    norms = [(clip_grad_norm([p], np.inf), name) for name, p in model.named_parameters()]
-    return min(norms, default=(0.0, ""))
+    """The smallest norm of the gradient of a layer's own parameters, 0 without one, and its name.
+
+    A layer as a whole: a bias before a normalisation never has a gradient.
+    """
+    layers = ((name or "itself", m.parameters(below=False)) for name, m in model.named_modules())
+    held = ((name, list(parameters)) for name, parameters in layers)
+    return min(((clip_grad_norm(ps, np.inf), name) for name, ps in held if ps), default=(0.0, ""))
 
 
 def _loader(op: str, data: Any) -> DataLoader:

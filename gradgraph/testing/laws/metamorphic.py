@@ -22,6 +22,7 @@ from .verdict import Broken, Entry, Tally, Terms, compare, gradient, largest, pl
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_HINT = " (integers and half precision are tried too; see gradgraph.spec: inexact, floating)"
 ROWS = 3  # cotangents that are swept at once
 
 
@@ -337,7 +338,7 @@ def _narrow(case: Traced, rng: np.random.Generator, tally: Tally) -> None:
     specs = list(announced) if isinstance(announced, tuple) else [announced]
     for o, s in zip(outs, specs, strict=False):
         if o.dtype != s.dtype:
-            raise Broken("metamorphic", f"from {dtype} came {o.dtype}; spec says {s.dtype}")
+            raise Broken("spec", f"from {dtype} came {o.dtype}, but spec says {s.dtype}{_HINT}")
     there = case.at([x.astype(float) for x in xs])
     if largest(there.value(there.xs)) > info.max / 10:
         return
@@ -379,7 +380,7 @@ def _other_dtypes(case: OpCase, rng: np.random.Generator, tally: Tally) -> None:
     outs = out if isinstance(out, tuple) else (out,)
     for o, s in zip(outs, specs, strict=False):
         if o.dtype != s.dtype:
-            raise Broken("metamorphic", f"from {dtype} came {o.dtype}, but spec says {s.dtype}")
+            raise Broken("spec", f"from {dtype} came {o.dtype}, but spec says {s.dtype}{_HINT}")
     if dtype == "int64" and len(outs) == 1 and outs[0].dtype.kind in "if" and not case.opaque:
         whole = OpCase(
             case.op, [a.astype(float) if i in case.places else a for i, a in enumerate(args)]
