@@ -26,6 +26,7 @@ from .errors import (
     ShapeError,
 )
 from .graph import Graph
+from .kernels.settings import backend, precision
 from .mode import capture, enable_grad, no_grad, scope
 from .op import Op
 from .ops import *  # noqa: F403
@@ -60,6 +61,7 @@ __all__ = [
     "Spec",
     "Tensor",
     "asarray",
+    "backend",
     "capture",
     "checkpoint",
     "cuboids",
@@ -75,6 +77,7 @@ __all__ = [
     "no_grad",
     "ops",
     "playback",
+    "precision",
     "scalars",
     "scope",
     "summary",

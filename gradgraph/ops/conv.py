@@ -15,7 +15,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
-from ..kernels import numpy_ as kernels
+from ..kernels import convolution as kernels
 from ..op import Op
 from ..spec import Spec, promote, show
 from .arithmetic import add

@@ -1,0 +1,340 @@
+"""What is done with whole vectors: building blocks of instructions that are written out one by one.
+
+A compiler that has to find vectors by itself finds them by luck. Here loads, stores and fused
+multiply-adds are asked for explicitly, and Python loops unroll them, so that the sums stay in
+registers. All numbers are float32; places in memory are addresses in bytes, and it is the caller's
+duty that they are right. Nothing is aligned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .toom import Matrix, Toom
+
+X86 = binding.get_process_triple().startswith(("x86_64", "i686"))
+WIDE = binding.get_host_cpu_features().get("avx512f", False)
+LANES = 16 if WIDE else 8  # numbers in a vector
+ROWS = 8 if WIDE else 4  # rows of a panel: with two vectors each they fill half of the registers
+FLOAT = 4  # bytes
+
+SHORT = (Toom.of(2, 3), Toom.of(4, 3), Toom.of(2, 5))  # by number; the first is the most accurate
+
+_F, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+_V = ir.VectorType(_F, LANES)
+_Block = Any  # an ir.IRBuilder
+
+
+def _int(n: int) -> Any:
+    return ir.Constant(_I64, n)
+
+
+def _place(b: _Block, base: Any, offset: Any) -> Any:
+    return b.inttoptr(b.add(base, offset), ir.PointerType())
+
+
+def _load(b: _Block, base: Any, offset: Any) -> Any:
+    return b.load(_place(b, base, offset), typ=_V, align=FLOAT)
+
+
+def _store(b: _Block, value: Any, base: Any, offset: Any) -> None:
+    b.store(value, _place(b, base, offset), align=FLOAT)
+
+
+def _everywhere(b: _Block, number: Any) -> Any:
+    """A vector that holds the number in all lanes."""
+    none = ir.Constant(_V, ir.Undefined)
+    first = b.insert_element(none, number, ir.Constant(_I32, 0))
+    return b.shuffle_vector(first, none, ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES))
+
+
+def _constant(value: float) -> Any:
+    return ir.Constant(_V, [value] * LANES)
+
+
+def _fma(b: _Block, x: Any, y: Any, z: Any) -> Any:
+    kind = ir.FunctionType(_V, [_V, _V, _V])
+    return b.call(
+        cgutils.get_or_insert_function(b.module, kind, f"llvm.fma.v{LANES}f32"), [x, y, z]
+    )
+
+
+def _panel(vectors: int) -> Any:
+    """c[r, :] += Σ_t Σ_k a[r · row + offset_t + k · step] · b[t, k, :] for ROWS rows r, where c and
+    b have so many vectors in a row.
+
+    Arguments: a, row, step; the number of taps t and the address of their offsets in bytes; depth
+    (the number of k); b, from one of its rows to the next; c, from one of its rows to the next;
+    whether to add to c. All sums are in registers until the end.
+    """
+
+    @intrinsic
+    def panel(
+        context: Any, a: Any, row: Any, step: Any, taps: Any, offsets: Any, depth: Any,
+        b: Any, b_row: Any, c: Any, c_row: Any, add: Any,
+    ) -> Any:  # fmt: skip
+        return types.void(*[types.int64] * 11), generate
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        a, row, step, taps, offsets, depth, data, data_row, c, c_row, add = arguments
+        rows = [b.mul(row, _int(r)) for r in range(ROWS)]
+        places = [
+            b.add(b.mul(c_row, _int(r)), _int(v * LANES * FLOAT))
+            for r in range(ROWS)
+            for v in range(vectors)
+        ]
+        entry = b.block
+        before, outer, inner, next_tap, done = map(b.append_basic_block, ("before", *"oind"))
+        b.cbranch(b.icmp_signed("!=", add, _int(0)), before, outer)
+        b.position_at_end(before)
+        held = [_load(b, c, place) for place in places]
+        b.branch(outer)
+
+        b.position_at_end(outer)
+        tap, start = b.phi(_I64), b.phi(_I64)
+        sums = [b.phi(_V) for _ in places]
+        for block in (entry, before):
+            tap.add_incoming(_int(0), block)
+            start.add_incoming(data, block)
+        for total, value in zip(sums, held, strict=True):
+            total.add_incoming(_constant(0.0), entry)
+            total.add_incoming(value, before)
+        shift = b.load(_place(b, offsets, b.mul(tap, _int(8))), typ=_I64, align=8)
+        first = b.add(a, shift)
+        b.branch(inner)
+
+        b.position_at_end(inner)
+        k, at, line = b.phi(_I64), b.phi(_I64), b.phi(_I64)
+        part = [b.phi(_V) for _ in places]
+        for phi, value in ((k, _int(0)), (at, first), (line, start)):
+            phi.add_incoming(value, outer)
+        for phi, value in zip(part, sums, strict=True):
+            phi.add_incoming(value, outer)
+        vectors_of_b = [_load(b, line, _int(v * LANES * FLOAT)) for v in range(vectors)]
+        new = []
+        for r in range(ROWS):
+            x = _everywhere(b, b.load(_place(b, at, rows[r]), typ=_F, align=FLOAT))
+            for v in range(vectors):
+                new.append(_fma(b, x, vectors_of_b[v], part[r * vectors + v]))
+        k_next, line_next = b.add(k, _int(1)), b.add(line, data_row)
+        for phi, value in ((k, k_next), (at, b.add(at, step)), (line, line_next)):
+            phi.add_incoming(value, inner)
+        for phi, value in zip(part, new, strict=True):
+            phi.add_incoming(value, inner)
+        b.cbranch(b.icmp_signed("<", k_next, depth), inner, next_tap)
+
+        b.position_at_end(next_tap)
+        tap_next = b.add(tap, _int(1))
+        tap.add_incoming(tap_next, next_tap)
+        start.add_incoming(line_next, next_tap)
+        for total, value in zip(sums, new, strict=True):
+            total.add_incoming(value, next_tap)
+        b.cbranch(b.icmp_signed("<", tap_next, taps), outer, done)
+
+        b.position_at_end(done)
+        for value, place in zip(new, places, strict=True):
+            _store(b, value, c, place)
+        return context.get_dummy_value()
+
+    return panel
+
+
+def _combined(b: _Block, matrix: Matrix, x: Sequence[Any]) -> list[Any]:
+    """matrix · x for vectors x. Two rows that differ in the signs of some columns share their
+    sums: even + odd, even - odd."""
+    out: list[Any] = [None] * len(matrix)
+    for i, row in enumerate(matrix):
+        if out[i] is not None:
+            continue
+        out[i] = _sum(b, row, x)
+        for j in range(i + 1, len(matrix)):
+            even = [u if u == v else Fraction(0) for u, v in zip(row, matrix[j], strict=True)]
+            odd = [u if u == -v else Fraction(0) for u, v in zip(row, matrix[j], strict=True)]
+            plus = tuple(p + q for p, q in zip(even, odd, strict=True))
+            minus = tuple(p - q for p, q in zip(even, odd, strict=True))
+            if any(even) and any(odd) and (plus, minus) == (row, matrix[j]):
+                e, o = _sum(b, even, x), _sum(b, odd, x)
+                out[i], out[j] = b.fadd(e, o), b.fsub(e, o)
+    return out
+
+
+def _sum(b: _Block, row: Sequence[Fraction], x: Sequence[Any]) -> Any:
+    """Σ row[k] · x[k], without products by 0, 1 and -1."""
+    terms = sorted(
+        ((f, v) for f, v in zip(row, x, strict=True) if f), key=lambda term: term[0] != 1
+    )
+    (factor, total), *rest = terms
+    if factor != 1:
+        total = b.fmul(_constant(float(factor)), total)
+    for factor, value in rest:
+        if factor == 1:
+            total = b.fadd(total, value)
+        elif factor == -1:
+            total = b.fsub(total, value)
+        else:
+            total = _fma(b, _constant(float(factor)), value, total)
+    return total
+
+
+def _both_ways(
+    b: _Block, matrix: Matrix, source: Sequence[Any], to: Callable[[int, int, Any], None]
+) -> None:
+    """matrix · x · matrixᵀ of a patch x of vectors, handed to `to(i, j, vector)`."""
+    start, row, column = source
+    n = len(matrix[0])
+    lines = [
+        [b.add(b.mul(row, _int(i)), b.mul(column, _int(j))) for i in range(n)] for j in range(n)
+    ]
+    half = [_combined(b, matrix, [_load(b, start, place) for place in line]) for line in lines]
+    for i in range(len(matrix)):
+        for j, value in enumerate(_combined(b, matrix, [column[i] for column in half])):
+            to(i, j, value)
+
+
+def _choice(matrices: Sequence[Matrix], write: Any) -> Callable[..., Any]:
+    """A generator that does `write` with one of the matrices, chosen by the first argument."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        which, *rest = arguments
+        done = b.append_basic_block("done")
+        switch = b.switch(which, done)
+        for number, matrix in enumerate(matrices):
+            block = b.append_basic_block("case")
+            switch.add_case(_int(number), block)
+            b.position_at_end(block)
+            write(b, matrix, *rest)
+            b.branch(done)
+        b.position_at_end(done)
+        return context.get_dummy_value()
+
+    return generate
+
+
+def _write_plain(b: _Block, matrix: Matrix, *arguments: Any) -> None:
+    *source, to, to_row, to_column = arguments
+
+    def put(i: int, j: int, value: Any) -> None:
+        _store(b, value, to, b.add(b.mul(to_row, _int(i)), b.mul(to_column, _int(j))))
+
+    _both_ways(b, matrix, source, put)
+
+
+def _write_result(b: _Block, matrix: Matrix, *arguments: Any) -> None:
+    *source, to, to_row, to_column, bias, low, flag = arguments
+    added, least = _load(b, bias, _int(0)), _everywhere(b, low)
+    strange = [_load(b, flag, _int(0))]
+
+    def put(i: int, j: int, value: Any) -> None:
+        value = b.fadd(value, added)
+        strange[0] = _fma(b, value, _constant(0.0), strange[0])
+        value = b.select(b.fcmp_ordered("<", value, least), least, value)
+        _store(b, value, to, b.add(b.mul(to_row, _int(i)), b.mul(to_column, _int(j))))
+
+    _both_ways(b, matrix, source, put)
+    _store(b, strange[0], flag, _int(0))
+
+
+_transform_one = _choice(
+    [m for s in SHORT for m in (s.data, s.filter, s.gradient, s.back)],
+    _write_plain,
+)
+_result_one = _choice([short.result for short in SHORT], _write_result)
+
+panel_1, panel_2 = _panel(1), _panel(2)
+
+
+@intrinsic
+def get(context: Any, place: Any) -> Any:
+    """The number at an address."""
+
+    def generate(_: Any, b: _Block, __: Any, arguments: Sequence[Any]) -> Any:
+        return b.load(b.inttoptr(arguments[0], ir.PointerType()), typ=_F, align=FLOAT)
+
+    return types.float32(types.int64), generate
+
+
+@intrinsic
+def copy(context: Any, to: Any, source: Any, count: Any) -> Any:
+    """Copy numbers from one address to another; they must not overlap."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        to, source = (b.inttoptr(a, ir.PointerType()) for a in arguments[:2])
+        cgutils.raw_memcpy(b, to, source, arguments[2], FLOAT)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def clear(context: Any, to: Any, count: Any) -> Any:
+    """Write zeros to an address."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        size = b.mul(arguments[1], _int(FLOAT))
+        cgutils.memset(b, b.inttoptr(arguments[0], ir.PointerType()), size, 0)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def glance(context: Any, place: Any) -> Any:
+    """An int that another thread may change, after a pause as short as there is."""
+
+    def generate(_: Any, b: _Block, __: Any, arguments: Sequence[Any]) -> Any:
+        if X86:
+            pause = ir.FunctionType(ir.VoidType(), [])
+            b.call(cgutils.get_or_insert_function(b.module, pause, "llvm.x86.sse2.pause"), [])
+        place = b.inttoptr(arguments[0], ir.PointerType())
+        return b.load_atomic(place, "acquire", 8, typ=_I64)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def offset(context: Any, table: Any, index: Any) -> Any:
+    """An int of a table of ints, by the table's address."""
+
+    def generate(_: Any, b: _Block, __: Any, arguments: Sequence[Any]) -> Any:
+        return b.load(_place(b, arguments[0], b.mul(arguments[1], _int(8))), typ=_I64, align=8)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def put(context: Any, place: Any, number: Any) -> Any:
+    """Write a number to an address."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        b.store(arguments[1], b.inttoptr(arguments[0], ir.PointerType()), align=FLOAT)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float32), generate
+
+
+@intrinsic
+def transform(
+    context: Any, which: Any, x: Any, row: Any, column: Any, y: Any, y_row: Any, y_column: Any
+) -> Any:
+    """y = M x Mᵀ for one vector of channels; `which` is 4 · the number in SHORT, plus 0 for the
+    data, 1 for the filter, 2 for the gradient, 3 for the way back to the filter. Rows and columns
+    are steps in bytes."""
+    return types.void(*[types.int64] * 7), _transform_one
+
+
+@intrinsic
+def result(
+    context: Any, which: Any, x: Any, row: Any, column: Any, y: Any, y_row: Any, y_column: Any,
+    bias: Any, low: Any, flag: Any,
+) -> Any:  # fmt: skip
+    """y = max(Aᵀ x A + bias, low) for one vector of channels; `flag` becomes NaN, and stays it, if
+    a number before the maximum is infinite or NaN."""
+    whole = types.int64
+    return types.void(*[whole] * 8, types.float32, whole), _result_one

@@ -1,0 +1,338 @@
+"""Convolutions of stride 1 by Winograd's F(m, r): 2.25 to 4 times fewer products.
+
+An image is cut into tiles that give m × m results each. Every tile is transformed into
+n × n = (m + r - 1)² numbers per channel, the filter too; at each of the n² points a matrix product
+takes channels to channels, over many tiles at once; and the products are transformed back, where
+bias and relu cost nothing more. A block of tiles is done from beginning to end, so that it stays in
+the cache.
+
+The gradient of the image is such a convolution with the filter turned around. The gradient of the
+filter multiplies the same transforms of tiles with those of the slopes, and sums over tiles.
+
+Names: x (N, H, W, C) images, w (r, r, C, K) filters, y (N, P, Q, K) results, contiguous float32;
+v transformed tiles (points², tiles, C). What a product reads column by column lies in panels of
+WIDTH columns, each with its rows one after the other: u transformed filters, z transformed slopes.
+Channels are filled up to whole vectors with zeros.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import threads
+from . import parallel
+from .compiled import kernel
+from .simd import FLOAT, LANES, ROWS, SHORT, clear, copy, panel_1, panel_2, result, transform
+from .toom import Toom
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Pairs = tuple[tuple[int, int], ...]
+
+WIDTH = 2 * LANES  # columns of a panel
+BLOCK_BYTES = 2 << 20  # of transformed tiles and products in a block
+DATA, FILTER, GRADIENT, BACK = range(4)  # matrices, as `transform` counts them
+ZERO = np.zeros(1, np.int64)  # the offset of the only tap of a matrix product
+
+
+@kernel
+def _plane(rows: int, columns: int) -> int:  # fmt: skip
+    """Bytes from the matrix of one point to that of the next: a vector more than it holds, for at
+    multiples of a page all of them would take the same places in the cache."""
+    return (rows * columns + LANES) * FLOAT
+
+
+@kernel
+def _copy_patch(
+    x: int, row: int, pixel: int, i: int, j: int, height: int, width: int, side: int,
+    channels: int, lanes: int, to: int,
+) -> None:  # fmt: skip
+    """A patch of pixels at (i, j), zeros outside of the image, with whole vectors of channels."""
+    low, high = min(max(0, -j), side), max(0, min(side, width - j))
+    for a in range(side):
+        place = to + a * side * lanes * FLOAT
+        if i + a < 0 or i + a >= height or low >= high:
+            clear(place, side * lanes)
+        elif lanes == channels:
+            clear(place, low * lanes)
+            copy(place + low * pixel, x + a * row + low * pixel, (high - low) * lanes)
+            clear(place + high * pixel, (side - high) * lanes)
+        else:
+            clear(place, side * lanes)
+            for b in range(low, high):
+                copy(place + b * lanes * FLOAT, x + a * row + b * pixel, channels)
+
+
+@kernel
+def _read_tiles(
+    which: int, points: int, side: int, step: int, x: int, height: int, width: int,
+    channels: int, top: int, left: int, across: int, down: int, first: int, count: int,
+    capacity: int, v: int, panel: int, border: int,
+) -> None:  # fmt: skip
+    """Transform `count` tiles from number `first` on: patches of side² pixels, `step` apart, the
+    first of an image at (-top, -left)."""
+    pixel, lanes = channels * FLOAT, -(-channels // LANES) * LANES
+    plane = _plane(capacity, lanes)
+    for t in range(count):
+        image, place = divmod(first + t, across * down)
+        i, j = (place // across) * step - top, (place % across) * step - left
+        source = x + ((image * height + i) * width + j) * pixel
+        row, column = width * pixel, pixel
+        outside = i < 0 or j < 0 or i + side > height or j + side > width
+        if outside or lanes != channels:
+            _copy_patch(source, row, pixel, i, j, height, width, side, channels, lanes, border)
+            source, row, column = border, side * lanes * FLOAT, lanes * FLOAT
+        for c in range(0, lanes, LANES):
+            q = c // panel * panel
+            to = v + (q * capacity + t * min(panel, lanes - q) + c - q) * FLOAT
+            transform(which, source + c * FLOAT, row, column, to, points * plane, plane)
+
+
+@kernel
+def _read_filters(
+    which: int, points: int, side: int, w: int, row: int, column: int, first: int,
+    count: int, depth: int, lanes: int, u: int,
+) -> None:  # fmt: skip
+    """Transform the filters of `count` input channels from number `first` on, into panels."""
+    plane = _plane(depth, lanes)
+    for c in range(first, first + count):
+        for k in range(0, lanes, LANES):
+            q = k // WIDTH * WIDTH
+            to = u + (q * depth + c * min(WIDTH, lanes - q) + k - q) * FLOAT
+            source = w + (c * lanes + k) * FLOAT
+            transform(which, source, row, column, to, points * plane, plane)
+
+
+@kernel
+def _multiply(
+    points: int, v: int, tiles: int, capacity: int, stride: int, depth: int, u: int,
+    columns: int, m: int, zero: int,
+) -> None:  # fmt: skip
+    """m[p] = v[p] · u[p] at every point p."""
+    line = stride * FLOAT
+    for p in range(points * points):
+        a, b = v + p * _plane(capacity, stride), u + p * _plane(depth, columns)
+        c = m + p * _plane(capacity, columns)
+        for q in range(0, columns, WIDTH):
+            panel = min(WIDTH, columns - q) * FLOAT
+            for t in range(0, tiles, ROWS):
+                to = c + (t * columns + q) * FLOAT
+                at = b + q * depth * FLOAT
+                if panel == WIDTH * FLOAT:
+                    panel_2(
+                        a + t * line, line, FLOAT, 1, zero, depth, at, panel,
+                        to, columns * FLOAT, 0,
+                    )  # fmt: skip
+                else:
+                    panel_1(
+                        a + t * line, line, FLOAT, 1, zero, depth, at, panel,
+                        to, columns * FLOAT, 0,
+                    )  # fmt: skip
+
+
+@kernel
+def _accumulate(
+    points: int, v: int, tiles: int, capacity: int, channels: int,
+    z: int, columns: int, total: int, add: int, zero: int,
+) -> None:  # fmt: skip
+    """total[p] = v[p]ᵀ · z[p] at every point p, added to what is there or not."""
+    line, row = channels * FLOAT, columns * FLOAT
+    for p in range(points * points):
+        a, b = v + p * _plane(capacity, channels), z + p * _plane(capacity, columns)
+        for q in range(0, columns, WIDTH):
+            panel = min(WIDTH, columns - q) * FLOAT
+            at = b + q * capacity * FLOAT
+            for c in range(0, channels, ROWS):
+                to = total + ((p * channels + c) * columns + q) * FLOAT
+                if panel == WIDTH * FLOAT:
+                    panel_2(a + c * FLOAT, FLOAT, line, 1, zero, tiles, at, panel, to, row, add)
+                else:
+                    panel_1(a + c * FLOAT, FLOAT, line, 1, zero, tiles, at, panel, to, row, add)
+
+
+@kernel
+def _write_filters(
+    which: int, points: int, side: int, total: int, numbers: int, w: int,
+) -> None:  # fmt: skip
+    """Transform sums of products back into side² weights for each pair of channels."""
+    plane = numbers * FLOAT
+    for k in range(0, plane, LANES * FLOAT):
+        transform(which, total + k, points * plane, plane, w + k, side * plane, plane)
+
+
+@kernel
+def _write_tiles(
+    which: int, points: int, m: int, capacity: int, columns: int, step: int, y: int,
+    height: int, width: int, channels: int, across: int, down: int, first: int, count: int,
+    bias: int, low: float, flag: int, border: int,
+) -> None:  # fmt: skip
+    """Transform products back into step² results for each tile, with bias and a least value."""
+    plane, pixel = _plane(capacity, columns), channels * FLOAT
+    for t in range(count):
+        image, place = divmod(first + t, across * down)
+        i, j = (place // across) * step, (place % across) * step
+        to = y + ((image * height + i) * width + j) * pixel
+        whole = i + step <= height and j + step <= width and columns == channels
+        at, row, column = to, width * pixel, pixel
+        if not whole:
+            at, row, column = border, step * columns * FLOAT, columns * FLOAT
+        for k in range(0, columns, LANES):
+            source = m + (t * columns + k) * FLOAT
+            result(
+                which, source, points * plane, plane, at + k * FLOAT, row, column,
+                bias + k * FLOAT, low, flag,
+            )  # fmt: skip
+        if not whole:
+            for a in range(min(step, height - i)):
+                for b in range(min(step, width - j)):
+                    copy(to + (a * width + b) * pixel, border + a * row + b * column, channels)
+
+
+def lanes(channels: int) -> int:
+    """Channels, filled up to whole vectors."""
+    return -(-channels // LANES) * LANES
+
+
+def _planes(short: Toom, rows: int, columns: int) -> tuple[int, int]:
+    """The shape of a matrix at each point, and a vector between one and the next."""
+    return short.points**2, rows * columns + LANES
+
+
+def _room(short: Toom, block: int, stride: int, columns: int) -> list[Array]:
+    """Room for transformed tiles, for their products or slopes, and for a patch at the border."""
+    border = (short.points**2 * max(stride, columns),)
+    tiles = _planes(short, block, stride), _planes(short, block, columns)
+    return threads.scratch("tiles", *tiles, border)
+
+
+def filters(which: int, w: Array, turned: bool) -> Array:
+    """Transformed filters u in panels; `turned` for the gradient of the image: taps backwards,
+    channels exchanged."""
+    short = SHORT[which]
+    if turned:
+        w = w[::-1, ::-1].swapaxes(-1, -2)
+    r, _, depth, columns = w.shape
+    full = lanes(columns)
+    if full != columns:
+        w = np.concatenate([w, np.zeros((r, r, depth, full - columns), w.dtype)], axis=-1)
+    w = np.ascontiguousarray(w)
+    (u,) = threads.scratch("filters", _planes(short, depth, full))
+    row, column = w.strides[:2]
+
+    def part(_: int, first: int, end: int) -> None:
+        _read_filters(
+            4 * which + FILTER, short.points, r, w.ctypes.data, row, column,
+            first, end - first, depth, full, u.ctypes.data,
+        )  # fmt: skip
+
+    parallel.run(part, depth)
+    return u
+
+
+def conv(
+    which: int,
+    x: Array,
+    w: Array,
+    padding: Pairs,
+    *,
+    turned: bool = False,
+    bias: Array | None = None,
+    low: float = -np.inf,
+) -> Array | None:
+    """max(x * w + bias, low); None if a number in it is infinite or NaN, which spread in a tile.
+
+    Args:
+        which: of SHORT; its r is the size of the filter.
+        x, w: images and filters.
+        padding: zeros (before, after) rows and columns; may be negative.
+        turned: convolve with the filter turned around, as the gradient of an image does.
+        bias: one number for each filter.
+        low: the least value of a result: 0 for relu.
+    """
+    short = SHORT[which]
+    n, height, width, depth = x.shape
+    channels = w.shape[-2] if turned else w.shape[-1]
+    p, q = (
+        size + sum(around) - short.r + 1
+        for size, around in zip((height, width), padding, strict=True)
+    )
+    y = np.empty((n, p, q, channels), np.float32)
+    down, across = -(-p // short.m), -(-q // short.m)
+    stride, columns = lanes(depth), lanes(channels)
+    u = filters(which, w, turned)
+    added = np.zeros(columns, np.float32)
+    if bias is not None:
+        added[:channels] = bias
+    room = BLOCK_BYTES // (short.points**2 * (stride + columns) * FLOAT)
+    tiles = n * down * across
+    block = max(ROWS, min(room, -(-tiles // threads.count())) // ROWS * ROWS)
+    flags = np.zeros((threads.count(), LANES), np.float32)
+    x = np.ascontiguousarray(x)
+
+    def part(thread: int, first: int, end: int) -> None:
+        v, m, border = _room(short, block, stride, columns)
+        for start in range(first, end, block):
+            count = min(block, end - start)
+            if count % ROWS:  # a panel reads whole groups of rows
+                v[:, count * stride : (count + ROWS) * stride] = 0
+            _read_tiles(
+                4 * which + DATA, short.points, short.points, short.m,
+                x.ctypes.data, height, width, depth, padding[0][0], padding[1][0],
+                across, down, start, count, block, v.ctypes.data, stride, border.ctypes.data,
+            )  # fmt: skip
+            _multiply(
+                short.points, v.ctypes.data, count, block, stride, depth,
+                u.ctypes.data, columns, m.ctypes.data, ZERO.ctypes.data,
+            )  # fmt: skip
+            _write_tiles(
+                which, short.points, m.ctypes.data, block, columns, short.m,
+                y.ctypes.data, p, q, channels, across, down, start, count,
+                added.ctypes.data, np.float32(low), flags[thread].ctypes.data, border.ctypes.data,
+            )  # fmt: skip
+
+    parallel.run(part, tiles, ROWS)
+    return None if np.isnan(flags).any() else y
+
+
+def filter_gradient(which: int, x: Array, g: Array, padding: Pairs) -> Array | None:
+    """What each weight of the filters sent to g; None if a number in it is infinite or NaN."""
+    short = SHORT[which]
+    n, height, width, depth = x.shape
+    _, p, q, channels = g.shape
+    down, across = -(-p // short.m), -(-q // short.m)
+    stride, columns = lanes(depth), lanes(channels)
+    tiles = n * down * across
+    room = 2 * BLOCK_BYTES // (short.points**2 * (stride + columns) * FLOAT)
+    block = max(ROWS, min(room, -(-tiles // threads.count())))
+    parts = len(threads.split(tiles, threads.count()))
+    slopes = np.empty((parts, short.r, short.r, stride, columns), np.float32)
+    x, g = np.ascontiguousarray(x), np.ascontiguousarray(g)
+
+    def part(thread: int, first: int, end: int) -> None:
+        v, z, border = _room(short, block, stride, columns)
+        (total,) = threads.scratch("total", (short.points**2, stride, columns))
+        for start in range(first, end, block):
+            count = min(block, end - start)
+            _read_tiles(
+                4 * which + DATA, short.points, short.points, short.m,
+                x.ctypes.data, height, width, depth, padding[0][0], padding[1][0],
+                across, down, start, count, block, v.ctypes.data, stride, border.ctypes.data,
+            )  # fmt: skip
+            _read_tiles(
+                4 * which + GRADIENT, short.points, short.m, short.m,
+                g.ctypes.data, p, q, channels, 0, 0,
+                across, down, start, count, block, z.ctypes.data, WIDTH, border.ctypes.data,
+            )  # fmt: skip
+            _accumulate(
+                short.points, v.ctypes.data, count, block, stride, z.ctypes.data, columns,
+                total.ctypes.data, int(start > first), ZERO.ctypes.data,
+            )  # fmt: skip
+        _write_filters(
+            4 * which + BACK, short.points, short.r, total.ctypes.data, stride * columns,
+            slopes[thread].ctypes.data,
+        )  # fmt: skip
+
+    parallel.run(part, tiles)
+    out = np.ascontiguousarray(slopes.sum(0)[:, :, :depth, :channels])
+    return out if np.isfinite(out).all() else None

@@ -1,0 +1,122 @@
+"""Which kernels compute, and how exactly: two settings of the process."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, Self
+
+from ..errors import DomainError, MissingExtraError
+
+BACKENDS = ("auto", "numpy", "numba")
+PRECISIONS = ("fast", "high")
+
+
+class Setting:
+    """What was chosen; in a `with` statement, the choice before comes back at its end."""
+
+    def __init__(self, name: str, value: str, before: str) -> None:
+        self._name, self._value, self._before = name, value, before
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _chosen[self._name] = self._before
+
+    def __str__(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"{self._name}({self._value!r})"
+
+
+_chosen = {"backend": "auto", "precision": "fast"}
+
+
+def backend(name: str | None = None) -> Setting:
+    """Choose what computes convolutions, for the whole process.
+
+    "numba" are compiled kernels for float32 (extra `fast`), "numpy" needs nothing, and takes every
+    dtype. "auto", the default, takes compiled kernels where numba is installed, and leaves small
+    arrays, whose time it would not pay to compile for, to numpy. Where a compiled kernel does not
+    exist (float64, groups, three dimensions), numpy computes. The environment variable
+    GRADGRAPH_BACKEND gives the first choice.
+
+    Args:
+        name: "auto", "numpy" or "numba"; None to ask.
+
+    Returns:
+        The choice; as a context manager it ends with the `with` statement.
+
+    Raises:
+        DomainError: if there is no such backend.
+        MissingExtraError: if numba is chosen, and is not installed.
+
+    >>> import gradgraph as gg
+    >>> with gg.backend("numpy"):
+    ...     str(gg.backend())
+    'numpy'
+    """
+    return _set("backend", name, BACKENDS)
+
+
+def precision(name: str | None = None) -> Setting:
+    """Choose how exact compiled float32 convolutions are, for the whole process.
+
+    "fast", the default, computes 3×3 filters by F(4,3) and 5×5 filters by F(2,5), whose errors
+    are those of float32 times about ten; "high" computes 3×3 filters by F(2,3), and all others as
+    they are defined, with the errors of a usual float32 sum. The numpy backend, and float64, do
+    not depend on it. Measured errors: benchmarks/RESULTS.md.
+
+    Args:
+        name: "fast" or "high"; None to ask.
+
+    Returns:
+        The choice; as a context manager it ends with the `with` statement.
+
+    Raises:
+        DomainError: if there is no such precision.
+
+    >>> import gradgraph as gg
+    >>> with gg.precision("high"):
+    ...     str(gg.precision())
+    'high'
+    """
+    return _set("precision", name, PRECISIONS)
+
+
+def _set(setting: str, name: Any, known: tuple[str, ...]) -> Setting:
+    before = _chosen[setting]
+    value = before if name is None else name
+    _check(setting, value, known)
+    _chosen[setting] = value
+    return Setting(setting, value, before)
+
+
+def _check(setting: str, value: Any, known: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in known:
+        raise DomainError(setting, f"there is no {value!r:.40}", f"Use {', '.join(known)}.")
+    if value == "numba" and not _has_numba():
+        fix = 'Run pip install "gradgraph-engine[fast]".'
+        raise MissingExtraError(setting, "numba is not installed", fix)
+
+
+def compiled(work: float) -> bool:
+    """Whether compiled kernels are to do so many multiplications."""
+    chosen = str(backend())
+    return chosen == "numba" or (chosen == "auto" and work >= WORTHWHILE and _has_numba())
+
+
+WORTHWHILE = 4e6  # multiplications in a convolution, below which numpy is as good
+
+
+@cache
+def _has_numba() -> bool:
+    return find_spec("numba") is not None
+
+
+if told := os.environ.get("GRADGRAPH_BACKEND"):
+    _check("GRADGRAPH_BACKEND", told, BACKENDS)
+    _chosen["backend"] = told

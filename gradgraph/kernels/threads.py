@@ -1,0 +1,156 @@
+"""Work that is cut into parts, one for each thread: for code that lets go of Python's lock."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate
+from math import prod
+from threading import Condition, Lock, Thread, local
+from typing import Any
+
+import numpy as np
+
+from .numpy_ import Array
+
+Work = Callable[[int, int, int], None]
+Wait = Callable[[int, int], Any]
+
+
+@lru_cache(maxsize=1)
+def count() -> int:
+    """How many threads compute: OMP_NUM_THREADS, else the cores that this process may use."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return int(told) if told.isdecimal() and int(told) else cores or 1
+
+
+def split(total: int, parts: int, unit: int = 1) -> list[tuple[int, int]]:
+    """[first, last + 1) of parts of about the same size, each a multiple of `unit` but the last.
+
+    >>> split(10, 2), split(10, 2, unit=4), split(1, 2)
+    ([(0, 5), (5, 10)], [(0, 8), (8, 10)], [(0, 1)])
+    """
+    units = -(-total // unit)
+    ends = [min(-(-units * (k + 1) // parts) * unit, total) for k in range(parts)]
+    pairs = zip([0, *ends], ends, strict=False)
+    return [(first, end) for first, end in pairs if first < end]
+
+
+def run(work: Work, total: int, wait: Wait, unit: int = 1) -> None:
+    """work(part, first, end) for each part; this thread does one of them.
+
+    What is cut depends on the number of threads only, so that sums keep their order. If the other
+    threads are busy with work of somebody else, this one does all parts.
+
+    Args:
+        work: called with the number of a part, its first item, and the item after its last.
+        total: how many items there are.
+        wait: wait(address, value) returns when another value stands at the address, or after a few
+            milliseconds. It holds no lock, and does not sleep: a core that sleeps takes as long as
+            a small convolution to wake up.
+        unit: parts are multiples of it.
+    """
+    parts = split(total, count(), unit)
+    if len(parts) < 2 or not _alone.acquire(blocking=False):
+        for k, (first, end) in enumerate(parts):
+            work(k, first, end)
+        return
+    try:
+        crew = _crew(len(parts) - 1)
+        for worker, k in zip(crew, range(1, len(parts)), strict=False):
+            worker.begin(work, (k, *parts[k]), wait)
+        try:
+            work(0, *parts[0])
+        finally:
+            errors = [worker.end(wait) for worker in crew[: len(parts) - 1]]
+        for error in filter(None, errors):
+            raise error
+    finally:
+        _alone.release()
+
+
+class _Worker(Thread):
+    """A thread that does one part after the other; between them it waits, first without sleep."""
+
+    def __init__(self) -> None:
+        super().__init__(name="gradgraph-kernels", daemon=True)
+        self.begun, self.ended = np.zeros((2, 8), np.int64)  # a counter each, in lines of the cache
+        self.task: Any = None
+        self.error: BaseException | None = None
+        self.changed = Condition()
+        self.start()
+
+    def begin(self, work: Work, part: tuple[int, int, int], wait: Wait) -> None:
+        self.task = work, part, wait
+        with self.changed:
+            self.begun[0] += 1
+            self.changed.notify_all()
+
+    def end(self, wait: Wait) -> BaseException | None:
+        """Wait for the end of what was begun; its error, if it had one."""
+        done = int(self.begun[0])
+        if self.ended[0] != done:
+            wait(self.ended.ctypes.data, done - 1)
+        with self.changed:
+            while self.ended[0] != done:
+                self.changed.wait()
+        self.task, error, self.error = None, self.error, None
+        return error
+
+    def run(self) -> None:
+        done = 0
+        while True:
+            with self.changed:
+                while self.begun[0] == done:
+                    self.changed.wait()
+            done = int(self.begun[0])
+            work, part, wait = self.task
+            try:
+                work(*part)
+            except BaseException as error:
+                self.error = error
+            del work
+            with self.changed:
+                self.ended[0] = done
+                self.changed.notify_all()
+            wait(self.begun.ctypes.data, done)
+
+
+_alone = Lock()
+_workers: list[_Worker] = []
+
+
+def _crew(size: int) -> list[_Worker]:
+    while len(_workers) < size:
+        _workers.append(_Worker())
+    return _workers
+
+
+def _forget() -> None:
+    """A child of this process has none of its threads."""
+    global _alone
+    _alone = Lock()
+    _workers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def scratch(name: str, *shapes: tuple[int, ...]) -> list[Array]:
+    """Arrays of float32 that hold anything; this thread's until it asks for the name again.
+
+    New memory has to be handed out page by page, which takes longer than to write it.
+    """
+    sizes = [-(-prod(shape) // 16) * 16 for shape in shapes]
+    held = vars(_own).get(name)
+    if held is None or held.size < sum(sizes):
+        held = vars(_own)[name] = np.empty(sum(sizes), np.float32)
+    ends = list(accumulate(sizes))
+    starts = zip([0, *ends], shapes, strict=False)
+    return [held[start : start + prod(shape)].reshape(shape) for start, shape in starts]
+
+
+_own = local()

@@ -1,0 +1,398 @@
+"""Compiled kernels: they agree with numpy wherever they are taken, and are taken where they say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import gradgraph as gg
+from gradgraph.draw import Draw
+from gradgraph.kernels import convolution, numpy_, settings, threads
+from gradgraph.testing.checks import search_op
+
+pytest.importorskip("numba")
+
+EPS = 2.0**-24
+
+
+@pytest.fixture(autouse=True)
+def compiled():
+    with gg.backend("numba"):
+        yield
+
+
+def geometry(draw, exact):
+    """Arrays and geometry of a convolution, odd sizes and tails of channels among them."""
+    one = draw.integer(0, 4) == 0
+    nd = 1 if one else 2
+    square = draw.choice([1, 2, 3, 3, 3, 5, 5, 7])
+    kernel = (square,) * nd if draw.integer(0, 3) else (draw.choice([1, 2, 3, 4]), square)[-nd:]
+    plain = draw.integer(0, 2) > 0
+    stride = (1,) * nd if plain else tuple(draw.integer(1, 3) for _ in range(nd))
+    dilation = (1,) * nd if plain else tuple(draw.integer(1, 2) for _ in range(nd))
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    padding = tuple((draw.integer(-1, s - 1), draw.integer(0, s - 1)) for s in spans)
+    size = tuple(
+        max(s - sum(p), 1) + draw.integer(0, 20) for s, p in zip(spans, padding, strict=True)
+    )
+    n, c, o = (
+        draw.integer(0, 5),
+        draw.choice([1, 2, 3, 16, 17, 24, 40]),
+        draw.choice([1, 16, 19, 33, 48]),
+    )
+    rng = np.random.default_rng(draw.integer(0, 2**31))
+    make = (lambda s: rng.integers(-3, 4, s)) if exact else (lambda s: rng.normal(size=s))
+    x, w = (make(s).astype(np.float32) for s in ((n, *size, c), (*kernel, c, o)))
+    out = numpy_.out_shape(size, kernel, stride, padding, dilation)
+    g = make((n, *out, o)).astype(np.float32)
+    return x, w, g, (stride, padding, dilation, 1)
+
+
+def three(kernels, x, w, g, spec):
+    return (
+        kernels.conv(x, w, *spec),
+        kernels.conv_input(g, w, x.shape[1:-1], *spec),
+        kernels.conv_filter(x, g, w.shape[:-2], *spec),
+    )
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_they_agree_with_double_precision(seed):
+    x, w, g, spec = geometry(Draw.seeded(seed), exact=False)
+    for precision, units in (("fast", 60), ("high", 12)):
+        with gg.precision(precision):
+            found = three(convolution, x, w, g, spec)
+        double = [a.astype(float) for a in (x, w, g)]
+        expected = three(numpy_, *double, spec)
+        terms = three(numpy_, *map(np.abs, double), spec)
+        for y, wanted, scale in zip(found, expected, terms, strict=True):
+            assert y.dtype == np.float32
+            assert y.shape == wanted.shape
+            if wanted.size:
+                assert np.abs(y - wanted).max() <= units * EPS * scale.max()
+
+
+@pytest.mark.parametrize("name", ["conv", "conv_input", "conv_filter"])
+def test_the_laws_hold(name):
+    assert search_op(gg.Op.registry[name], 60, 0).found is None
+
+
+def large(n=4, size=12, c=16, o=32, k=3):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(n, size, size, c)), rng.normal(size=(k, k, c, o))
+    return x.astype(np.float32), w.astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("strange", [np.nan, np.inf, -np.inf, 3e38])
+def test_what_is_not_finite_stays_where_it_is(strange, k):
+    """A tile would spread it over its results: then numpy computes."""
+    x, w = large(k=k)
+    x[1, 3, 4, 5] = strange
+    spec = ((1, 1), ((1, 1),) * 2, (1, 1), 1)
+    with np.errstate(all="ignore"):
+        g = np.ones_like(numpy_.conv(x, w, *spec))
+        found, expected = (three(k, x, w, g, spec) for k in (convolution, numpy_))
+    for y, wanted in zip(found, expected, strict=True):
+        assert np.array_equal(np.isfinite(y), np.isfinite(wanted))
+        assert np.array_equal(np.isnan(y), np.isnan(wanted))
+
+
+def test_arrays_that_are_not_contiguous():
+    x, w = large()
+    spec = ((1, 1), ((1, 1),) * 2, (1, 1), 1)
+    g = np.ones((4, 12, 12, 32), np.float32)
+    plain = three(convolution, x, w, g, spec)
+    odd = [np.asfortranarray(x), w[::-1][::-1], np.repeat(g, 2, axis=1)[:, ::2]]
+    for y, wanted in zip(three(convolution, *odd, spec), plain, strict=True):
+        np.testing.assert_array_equal(y, wanted)
+    fixed = [a.copy() for a in (x, w, g)]
+    for a in fixed:
+        a.flags.writeable = False
+    for y, wanted in zip(three(convolution, *fixed, spec), plain, strict=True):
+        np.testing.assert_array_equal(y, wanted)
+
+
+@pytest.mark.parametrize(
+    ("shape", "w_shape", "groups", "dtype"),
+    [
+        ((2, 9, 9, 16), (3, 3, 16, 16), 1, np.float64),
+        ((2, 9, 9, 16), (3, 3, 16, 16), 1, np.float16),
+        ((2, 9, 9, 16), (3, 3, 8, 16), 2, np.float32),
+        ((2, 5, 9, 9, 4), (3, 3, 3, 4, 4), 1, np.float32),
+    ],
+)
+def test_numpy_does_the_rest(shape, w_shape, groups, dtype, monkeypatch):
+    monkeypatch.setattr(convolution, "_compiled", None)
+    x, w = np.ones(shape, dtype), np.ones(w_shape, dtype)
+    y = gg.conv(x, w, groups=groups)
+    assert y.dtype == dtype
+    assert (y == np.prod(w_shape[:-1])).all()
+
+
+def test_small_work_is_left_to_numpy():
+    code = (
+        "import sys, numpy as np, gradgraph as gg;"
+        "x = gg.conv(np.ones((1, 8, 8, 1), 'f'), np.ones((3, 3, 1, 4), 'f'));"
+        "print('numba' in sys.modules);"
+        "x = gg.conv(np.ones((8, 32, 32, 16), 'f'), np.ones((3, 3, 16, 32), 'f'));"
+        "print('numba' in sys.modules)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "GRADGRAPH_BACKEND"}
+    for chosen, told in (({}, "False\nTrue\n"), ({"GRADGRAPH_BACKEND": "numpy"}, "False\nFalse\n")):
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment | chosen
+        )
+        assert run.stdout == told, run.stderr
+
+
+def test_the_same_bits_every_time_and_in_two_threads():
+    x, w = large(8, 20)
+    spec = ((1, 1), ((1, 1),) * 2, (1, 1), 1)
+    g = np.random.default_rng(1).normal(size=(8, 20, 20, 32)).astype(np.float32)
+
+    def work(_):
+        return b"".join(a.tobytes() for a in three(convolution, x, w, g, spec))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert len({*pool.map(work, range(6)), work(0)}) == 1
+
+
+def test_the_number_of_threads_changes_no_shape(monkeypatch):
+    x, w = large(3, 9)
+    spec = ((1, 1), ((1, 1),) * 2, (1, 1), 1)
+    g = np.ones((3, 9, 9, 32), np.float32)
+    expected = three(numpy_, x, w, g, spec)
+    for count in (1, 2, 3, 7):
+        monkeypatch.setattr(threads, "count", lambda count=count: count)
+        for y, wanted in zip(three(convolution, x, w, g, spec), expected, strict=True):
+            np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-3)
+
+
+class TestThreads:
+    @pytest.fixture(autouse=True)
+    def three(self, monkeypatch):
+        monkeypatch.setattr(threads, "count", lambda: 3)
+
+    @pytest.fixture(params=["spins", "sleeps"])
+    def wait(self, request):
+        from gradgraph.kernels.numba_ import parallel
+
+        return parallel.wait if request.param == "spins" else lambda address, value: None
+
+    def test_every_item_is_done_once_by_several_threads(self, wait):
+        for total in (0, 1, 2, 3, 10, 1000):
+            seen, names = np.zeros(total, int), set()
+
+            def work(part, first, end, seen=seen, names=names):
+                seen[first:end] += 1
+                names.add(threading.get_ident())
+
+            for _ in range(20):
+                threads.run(work, total, wait)
+            assert (seen == 20).all()
+            assert len(names) == min(total, 3)
+
+    @pytest.mark.parametrize("at", [0, 2])
+    def test_an_error_is_raised_when_all_parts_have_ended(self, wait, at):
+        ended = []
+
+        def work(part, first, end):
+            if part == at:
+                raise ValueError(f"in part {part}")
+            time.sleep(0.01)
+            ended.append(part)
+
+        for _ in range(3):
+            ended.clear()
+            with pytest.raises(ValueError, match=f"in part {at}"):
+                threads.run(work, 9, wait)
+            assert sorted(ended) == [part for part in range(3) if part != at]
+
+    def test_work_inside_of_work_and_beside_it(self, wait):
+        seen = np.zeros((30, 30), int)
+
+        def row(part, first, end):
+            for i in range(first, end):
+                threads.run(lambda _, a, b, i=i: seen[i].__setitem__(slice(a, b), 1), 30, wait)
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda k: threads.run(row, 30, wait), range(6)))
+        assert seen.all()
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+    def test_a_child_has_threads_of_its_own(self, wait):
+        threads.run(lambda *_: None, 3, wait)
+        child = os.fork()
+        if child == 0:
+            seen = []
+            threads.run(lambda part, *_: seen.append(part), 3, wait)
+            os._exit(sorted(seen) != [0, 1, 2])
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_nothing_beyond_the_arrays_is_read_or_written():
+    """They lie at the end of their pages, and what comes next may not be touched."""
+    if sys.platform != "linux":
+        pytest.skip("needs mprotect")
+    run = subprocess.run(
+        [sys.executable, "-c", GUARDED], capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert run.stdout == "done\n"
+
+
+GUARDED = """
+import ctypes, mmap
+import numpy as np
+import gradgraph as gg
+from gradgraph.kernels import convolution
+
+libc, kept = ctypes.CDLL(None, use_errno=True), []
+
+
+def at_the_end(array):
+    pages = -(-array.nbytes // mmap.PAGESIZE)
+    memory = mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE)
+    view = np.frombuffer(memory, np.uint8)
+    guard = view.ctypes.data + pages * mmap.PAGESIZE
+    assert libc.mprotect(ctypes.c_void_p(guard), mmap.PAGESIZE, 0) == 0
+    start = pages * mmap.PAGESIZE - array.nbytes
+    made = view[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    made[...] = array
+    kept.append(memory)
+    return made
+
+
+gg.backend("numba")
+rng = np.random.default_rng(0)
+for k, c, o, size, stride in (
+    (3, 16, 32, 9, 1), (3, 17, 33, 8, 1), (5, 16, 16, 11, 1), (2, 3, 5, 9, 1), (3, 1, 16, 12, 2),
+    (7, 3, 8, 21, 2), (1, 16, 48, 8, 1), (3, 20, 20, 10, 3),
+):
+    for precision in ("fast", "high"):
+        gg.precision(precision)
+        for pad in (0, k // 2):
+            spec = ((stride,) * 2, ((pad, pad),) * 2, (1, 1), 1)
+            x = at_the_end(rng.normal(size=(5, size, size, c)).astype("f"))
+            w = at_the_end(rng.normal(size=(k, k, c, o)).astype("f"))
+            y = convolution.conv(x, w, *spec)
+            g = at_the_end(y)
+            convolution.conv_input(g, w, (size, size), *spec)
+            convolution.conv_filter(x, g, (k, k), *spec)
+print("done")
+"""
+
+
+def test_each_kernel_is_compiled_once():
+    from gradgraph.kernels.numba_.compiled import KERNELS
+
+    x, w = large()
+    three(
+        convolution, x, w, np.ones((4, 12, 12, 32), np.float32), ((1, 1), ((1, 1),) * 2, (1, 1), 1)
+    )
+    assert len(KERNELS) >= 8
+    assert all(len(kernel.signatures) <= 1 for kernel in KERNELS)
+
+
+COLD = """
+import numpy as np, gradgraph as gg
+gg.backend("numba")
+x, w = np.ones((4, 12, 12, 16), "f"), gg.Tensor(np.ones((3, 3, 16, 16), "f"), requires_grad=True)
+y = gg.conv(x, w)
+y.sum().backward()
+print(float(y.sum()), float(w.grad.sum()))
+"""
+
+
+def test_two_processes_may_compile_at_once_and_a_third_need_not(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", COLD]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, env=environment, **pipes) for _ in range(2)]
+    told = [process.communicate() for process in both]
+    third = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert {out for out, _ in told} == {third.stdout} == {"921600.0 921600.0\n"}
+    assert "compiling kernels for this machine" in told[0][1] + told[1][1]
+    assert third.stderr == ""
+
+
+def test_without_a_folder_kernels_are_compiled_anew(monkeypatch, capsys):
+    from gradgraph.kernels.numba_ import compiled
+
+    def njit(**options):
+        if "cache" in options:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(compiled, "njit", njit)
+    monkeypatch.setattr(compiled, "KERNELS", [])
+    monkeypatch.setattr(compiled, "_said", set())
+    for _ in range(2):
+        assert compiled.kernel(len) is len
+    assert capsys.readouterr().err.count("cannot be kept") == 1
+
+
+@pytest.mark.parametrize(("m", "r"), [(1, 1), (2, 2), (2, 3), (3, 2), (3, 3), (4, 3), (2, 5)])
+def test_short_convolutions_are_exact(m, r):
+    from fractions import Fraction
+
+    from gradgraph.kernels.numba_.toom import Toom
+
+    short = Toom.of(m, r)
+    rng = np.random.default_rng(0)
+    x = [Fraction(int(v)) for v in rng.integers(-9, 10, short.points)]
+    w = [Fraction(int(v)) for v in rng.integers(-9, 10, r)]
+
+    def times(matrix, vector):
+        return [sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix]
+
+    both = [a * b for a, b in zip(times(short.filter, w), times(short.data, x), strict=True)]
+    expected = [sum(x[i + t] * w[t] for t in range(r)) for i in range(m)]
+    assert times(short.result, both) == expected
+    slopes = [Fraction(int(v)) for v in rng.integers(-9, 10, m)]
+    met = [a * b for a, b in zip(times(short.gradient, slopes), times(short.data, x), strict=True)]
+    back = times(zip(*short.filter, strict=True), met)
+    assert back == [sum(x[i + t] * slopes[i] for i in range(m)) for t in range(r)]
+
+
+class TestSettings:
+    def test_they_are_chosen_and_come_back(self):
+        assert str(gg.backend()) == "numba"
+        with gg.backend("numpy") as chosen:
+            assert repr(chosen) == "backend('numpy')"
+            assert not settings.compiled(1e12)
+        assert settings.compiled(1)
+        with gg.backend("auto"):
+            assert settings.compiled(1e9)
+            assert not settings.compiled(1e3)
+        with gg.precision("high"):
+            assert str(gg.precision()) == "high"
+        assert str(gg.precision()) == "fast"
+
+    def test_what_there_is_not(self, monkeypatch):
+        for setting in (gg.backend, gg.precision):
+            for wrong in ("cuda", 3, ""):
+                with pytest.raises(gg.DomainError, match=r"there is no .*\. Use "):
+                    setting(wrong)
+        monkeypatch.setattr(settings, "_has_numba", lambda: False)
+        with pytest.raises(gg.MissingExtraError, match="numba is not installed"):
+            gg.backend("numba")
+
+    def test_a_wrong_environment_is_told(self):
+        run = subprocess.run(
+            [sys.executable, "-c", "import gradgraph as gg; gg.conv"],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "GRADGRAPH_BACKEND": "cuda"},
+        )
+        assert run.returncode == 1
+        assert "GRADGRAPH_BACKEND: there is no 'cuda'. Use auto, numpy, numba." in run.stderr
