@@ -1,19 +1,23 @@
-"""Training steps of the benchmark models, gradgraph on plain numpy beside torch eager.
+"""Training steps of the benchmark models: gradgraph beside torch, both eager.
 
     python benchmarks/training.py [lenet] [vgg] [tiny] [--rounds 15]
 
-Both engines take the same step in turn, in one process, with the same weights and data; the
-medians and their ratio are printed, and the loss after the first step to show that both computed
-the same thing. Peak memory is that of the whole process for each engine alone (`--only`).
+gradgraph on plain numpy (what the core alone reaches) and with compiled kernels (extra `fast`),
+torch with channels first and last. All take the same step in turn, in one process, with the same
+weights and data; printed are medians, the spread (the quarter and the three quarters), ratios to
+the better of torch's, and the loss of the first two steps, to show that all compute the same. Peak
+memory is that of the whole process for each engine alone (`--only`).
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,7 +64,9 @@ def weights(layers: Layers) -> list[tuple[Any, Any]]:
     return result
 
 
-def step_of_gradgraph(layers: Layers, images: Any, labels: Any) -> Callable[[], float]:
+def step_of_gradgraph(
+    layers: Layers, images: Any, labels: Any, backend: str = "auto"
+) -> Callable[[], float]:
     from gradgraph.optim import SGD
 
     pairs = [
@@ -70,6 +76,10 @@ def step_of_gradgraph(layers: Layers, images: Any, labels: Any) -> Callable[[], 
     optimizer = SGD([p for pair in pairs for p in pair], lr=RATE, momentum=MOMENTUM)
 
     def step() -> float:
+        with gg.backend(backend):
+            return _step()
+
+    def _step() -> float:
         optimizer.zero_grad()
         x: Any = gg.asarray(images, copy=False)
         parameters = iter(pairs)
@@ -93,16 +103,23 @@ def step_of_gradgraph(layers: Layers, images: Any, labels: Any) -> Callable[[], 
     return step
 
 
-def step_of_torch(layers: Layers, images: Any, labels: Any) -> Callable[[], float]:
+def step_of_torch(
+    layers: Layers, images: Any, labels: Any, channels_last: bool = False
+) -> Callable[[], float]:
     import torch
     from torch.nn import functional as F  # noqa: N812
 
     parameters = []
     for w, b in weights(layers):
         w = np.ascontiguousarray(np.moveaxis(w, (-1, -2), (0, 1)) if w.ndim == 4 else w.T)
-        parameters += [torch.tensor(w, requires_grad=True), torch.tensor(b, requires_grad=True)]
+        weight = torch.tensor(w)
+        if channels_last and weight.ndim == 4:
+            weight = weight.to(memory_format=torch.channels_last)
+        parameters += [weight.requires_grad_(), torch.tensor(b, requires_grad=True)]
     pairs = list(zip(parameters[::2], parameters[1::2], strict=True))
     x0 = torch.tensor(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+    if channels_last:
+        x0 = x0.to(memory_format=torch.channels_last)
     y = torch.tensor(labels)
     optimizer = torch.optim.SGD(parameters, lr=RATE, momentum=MOMENTUM)
 
@@ -130,13 +147,20 @@ def step_of_torch(layers: Layers, images: Any, labels: Any) -> Callable[[], floa
     return step
 
 
+ENGINES: dict[str, Callable[..., Callable[[], float]]] = {
+    "numpy": partial(step_of_gradgraph, backend="numpy"),
+    "compiled": step_of_gradgraph,
+    "torch": step_of_torch,
+    "torch channels-last": partial(step_of_torch, channels_last=True),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", default=["lenet", "vgg", "tiny"])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--only", choices=["gradgraph", "torch"])
+    parser.add_argument("--only", choices=ENGINES)
     args = parser.parse_args()
-    makers = {"gradgraph": step_of_gradgraph, "torch": step_of_torch}
     for name in args.models:
         layers, shape = MODELS[name]
         rng = np.random.default_rng(1)
@@ -144,24 +168,27 @@ def main() -> None:
         labels = rng.integers(0, 10, size=shape[0])
         steps = {
             engine: make(layers, images, labels)
-            for engine, make in makers.items()
+            for engine, make in ENGINES.items()
             if args.only in (None, engine)
         }
-        first = {engine: step() for engine, step in steps.items()}
-        second = {engine: step() for engine, step in steps.items()}
+        losses = {engine: (step(), step()) for engine, step in steps.items()}
         times: dict[str, list[float]] = {engine: [] for engine in steps}
         rounds = args.rounds * (20 if name == "tiny" else 1)
         for _ in range(rounds):
             for engine, step in steps.items():
                 start = time.perf_counter()
                 step()
-                times[engine].append(time.perf_counter() - start)
-        medians = {engine: statistics.median(t) * 1e3 for engine, t in times.items()}
-        line = ", ".join(f"{engine} {ms:.2f} ms" for engine, ms in medians.items())
-        if len(medians) == 2:
-            line += f", speed {medians['torch'] / medians['gradgraph']:.2f}x of torch eager"
-        losses = ", ".join(f"{first[e]:.5f} then {second[e]:.5f}" for e in steps)
-        print(f"{name}: {line} (median of {rounds}; losses {losses})")
+                times[engine].append((time.perf_counter() - start) * 1e3)
+        medians = {engine: statistics.median(t) for engine, t in times.items()}
+        best = min((ms for e, ms in medians.items() if e.startswith("torch")), default=math.nan)
+        print(f"{name}, {rounds} rounds")
+        for engine, ms in medians.items():
+            low, _, high = statistics.quantiles(times[engine])
+            first, second = losses[engine]
+            print(
+                f"  {engine:20} {ms:8.2f} ms ({low:.2f} to {high:.2f})   {best / ms:5.2f} x"
+                f"   losses {first:.5f}, {second:.5f}"
+            )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak resident memory of the process: {peak:.0f} MB")
 

@@ -30,6 +30,7 @@ from .kernels.settings import backend, precision
 from .mode import capture, enable_grad, no_grad, scope
 from .op import Op
 from .ops import *  # noqa: F403
+from .profile import profile
 from .scalars import scalars
 from .spec import Spec
 from .tensor import Tensor, asarray
@@ -78,6 +79,7 @@ __all__ = [
     "ops",
     "playback",
     "precision",
+    "profile",
     "scalars",
     "scope",
     "summary",

@@ -14,7 +14,7 @@ import pytest
 
 import gradgraph as gg
 from gradgraph.draw import Draw
-from gradgraph.kernels import convolution, numpy_, settings, threads
+from gradgraph.kernels import dispatch, numpy_, pooling, settings, threads
 from gradgraph.testing.checks import search_op
 
 pytest.importorskip("numba")
@@ -29,7 +29,7 @@ def compiled():
 
 
 def geometry(draw, exact):
-    """Arrays and geometry of a convolution, odd sizes and tails of channels among them."""
+    """Arrays and geometry of a dispatch, odd sizes and tails of channels among them."""
     one = draw.integer(0, 4) == 0
     nd = 1 if one else 2
     square = draw.choice([1, 2, 3, 3, 3, 5, 5, 7])
@@ -68,7 +68,7 @@ def test_they_agree_with_double_precision(seed):
     x, w, g, spec = geometry(Draw.seeded(seed), exact=False)
     for precision, units in (("fast", 60), ("high", 12)):
         with gg.precision(precision):
-            found = three(convolution, x, w, g, spec)
+            found = three(dispatch, x, w, g, spec)
         double = [a.astype(float) for a in (x, w, g)]
         expected = three(numpy_, *double, spec)
         terms = three(numpy_, *map(np.abs, double), spec)
@@ -99,7 +99,7 @@ def test_what_is_not_finite_stays_where_it_is(strange, k):
     spec = ((1, 1), ((1, 1),) * 2, (1, 1), 1)
     with np.errstate(all="ignore"):
         g = np.ones_like(numpy_.conv(x, w, *spec))
-        found, expected = (three(k, x, w, g, spec) for k in (convolution, numpy_))
+        found, expected = (three(k, x, w, g, spec) for k in (dispatch, numpy_))
     for y, wanted in zip(found, expected, strict=True):
         assert np.array_equal(np.isfinite(y), np.isfinite(wanted))
         assert np.array_equal(np.isnan(y), np.isnan(wanted))
@@ -109,15 +109,67 @@ def test_arrays_that_are_not_contiguous():
     x, w = large()
     spec = ((1, 1), ((1, 1),) * 2, (1, 1), 1)
     g = np.ones((4, 12, 12, 32), np.float32)
-    plain = three(convolution, x, w, g, spec)
+    plain = three(dispatch, x, w, g, spec)
     odd = [np.asfortranarray(x), w[::-1][::-1], np.repeat(g, 2, axis=1)[:, ::2]]
-    for y, wanted in zip(three(convolution, *odd, spec), plain, strict=True):
+    for y, wanted in zip(three(dispatch, *odd, spec), plain, strict=True):
         np.testing.assert_array_equal(y, wanted)
     fixed = [a.copy() for a in (x, w, g)]
     for a in fixed:
         a.flags.writeable = False
-    for y, wanted in zip(three(convolution, *fixed, spec), plain, strict=True):
+    for y, wanted in zip(three(dispatch, *fixed, spec), plain, strict=True):
         np.testing.assert_array_equal(y, wanted)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_pools_masks_and_relu_agree_exactly(seed):
+    draw = Draw.seeded(seed)
+    kernel, stride, dilation = (tuple(draw.integer(1, 3) for _ in range(2)) for _ in range(3))
+    padding = tuple((draw.integer(0, k // 2), draw.integer(0, k // 2)) for k in kernel)
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    size = tuple(
+        max(span - sum(p), 1) + draw.integer(0, 12) for span, p in zip(spans, padding, strict=True)
+    )
+    if draw.integer(0, 2) == 0:  # windows without gaps
+        stride, dilation, padding = kernel, (1, 1), ((0, 0),) * 2
+        size = tuple(k * draw.integer(1, 6) for k in kernel)
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-4, 5, (draw.integer(1, 4), *size, draw.choice([1, 5, 16, 37]))).astype("f")
+    if draw.integer(0, 3) == 0:
+        x[rng.random(x.shape) < 0.1] = draw.choice([np.nan, np.inf, -np.inf])
+    spec = (kernel, stride, padding, dilation)
+    (y, winner), (wanted, tap) = dispatch.max_pool(x, *spec), pooling.max_pool(x, *spec)
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_array_equal(winner, tap)
+    g = rng.integers(-9, 10, y.shape).astype("f")
+    found = dispatch.place(g, winner, size, *spec)
+    np.testing.assert_array_equal(found, pooling.place(g, winner, size, *spec))
+    np.testing.assert_array_equal(dispatch.relu(x), np.maximum(x, 0))
+    chosen = rng.random(x.shape) < 0.5
+    np.testing.assert_array_equal(dispatch.masked(x, chosen), np.where(chosen, x, 0))
+    view = x[::-1, :, ::2]
+    np.testing.assert_array_equal(dispatch.relu(view), np.maximum(view, 0))
+
+
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [(1, 1, 1), (8, 300, 32), (5, 3, 7), (33, 257, 65), (64, 513, 10), (3, 5, 200), (200, 1, 3)],
+)
+def test_products_of_matrices_in_any_layout(m, k, n):
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=s).astype(np.float32) for s in ((m, k), (k, n)))
+    expected = a.astype(float) @ b
+    bound = 4 * EPS * np.sqrt(k) * (np.abs(a).astype(float) @ np.abs(b)).max()
+    for left in (a, np.asfortranarray(a), np.repeat(a, 2, 0)[::2], a[::-1][::-1]):
+        for right in (b, np.asfortranarray(b), np.repeat(b, 3, 1)[:, ::3]):
+            found = dispatch.matmul(left, right)
+            assert found.dtype == np.float32
+            assert found.flags.c_contiguous
+            assert np.abs(found - expected).max() <= bound
+    a[0, 0] = np.nan
+    assert np.isnan(dispatch.matmul(a, b)[0]).all()
+    assert not np.isnan(dispatch.matmul(a, b)[1:]).any()
+    with pytest.raises(ValueError, match="matmul"):
+        dispatch.matmul(a, np.ones((k + 1, n), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +182,7 @@ def test_arrays_that_are_not_contiguous():
     ],
 )
 def test_numpy_does_the_rest(shape, w_shape, groups, dtype, monkeypatch):
-    monkeypatch.setattr(convolution, "_compiled", None)
+    monkeypatch.setattr(dispatch, "_compiled", None)
     x, w = np.ones(shape, dtype), np.ones(w_shape, dtype)
     y = gg.conv(x, w, groups=groups)
     assert y.dtype == dtype
@@ -159,7 +211,7 @@ def test_the_same_bits_every_time_and_in_two_threads():
     g = np.random.default_rng(1).normal(size=(8, 20, 20, 32)).astype(np.float32)
 
     def work(_):
-        return b"".join(a.tobytes() for a in three(convolution, x, w, g, spec))
+        return b"".join(a.tobytes() for a in three(dispatch, x, w, g, spec))
 
     with ThreadPoolExecutor(2) as pool:
         assert len({*pool.map(work, range(6)), work(0)}) == 1
@@ -172,7 +224,7 @@ def test_the_number_of_threads_changes_no_shape(monkeypatch):
     expected = three(numpy_, x, w, g, spec)
     for count in (1, 2, 3, 7):
         monkeypatch.setattr(threads, "count", lambda count=count: count)
-        for y, wanted in zip(three(convolution, x, w, g, spec), expected, strict=True):
+        for y, wanted in zip(three(dispatch, x, w, g, spec), expected, strict=True):
             np.testing.assert_allclose(y, wanted, rtol=1e-4, atol=1e-3)
 
 
@@ -198,7 +250,17 @@ class TestThreads:
             for _ in range(20):
                 threads.run(work, total, wait)
             assert (seen == 20).all()
-            assert len(names) == min(total, 3)
+            assert len(names) <= 3
+
+    def test_long_work_is_done_by_all(self, wait):
+        names = set()
+
+        def work(part, first, end):
+            time.sleep(0.2)
+            names.add(threading.get_ident())
+
+        threads.run(work, 3, wait)
+        assert len(names) == 3
 
     @pytest.mark.parametrize("at", [0, 2])
     def test_an_error_is_raised_when_all_parts_have_ended(self, wait, at):
@@ -254,7 +316,7 @@ GUARDED = """
 import ctypes, mmap
 import numpy as np
 import gradgraph as gg
-from gradgraph.kernels import convolution
+from gradgraph.kernels import dispatch
 
 libc, kept = ctypes.CDLL(None, use_errno=True), []
 
@@ -284,23 +346,26 @@ for k, c, o, size, stride in (
             spec = ((stride,) * 2, ((pad, pad),) * 2, (1, 1), 1)
             x = at_the_end(rng.normal(size=(5, size, size, c)).astype("f"))
             w = at_the_end(rng.normal(size=(k, k, c, o)).astype("f"))
-            y = convolution.conv(x, w, *spec)
+            y = dispatch.conv(x, w, *spec)
             g = at_the_end(y)
-            convolution.conv_input(g, w, (size, size), *spec)
-            convolution.conv_filter(x, g, (k, k), *spec)
+            dispatch.conv_input(g, w, (size, size), *spec)
+            dispatch.conv_filter(x, g, (k, k), *spec)
 print("done")
 """
 
 
 def test_each_kernel_is_compiled_once():
+    """Whatever arrays are passed: a kernel sees addresses, and constants of its callers."""
+    from numba.core.types import unliteral
+
     from gradgraph.kernels.numba_.compiled import KERNELS
 
     x, w = large()
-    three(
-        convolution, x, w, np.ones((4, 12, 12, 32), np.float32), ((1, 1), ((1, 1),) * 2, (1, 1), 1)
-    )
+    spec = ((1, 1), ((1, 1),) * 2, (1, 1), 1)
+    three(dispatch, x, w, np.ones((4, 12, 12, 32), np.float32), spec)
     assert len(KERNELS) >= 8
-    assert all(len(kernel.signatures) <= 1 for kernel in KERNELS)
+    for kernel in KERNELS:
+        assert len({tuple(map(unliteral, types)) for types in kernel.signatures}) <= 1
 
 
 COLD = """

@@ -371,8 +371,8 @@ def test_saving(tmp_path):
     history = recorded(2)
     assert history.save(tmp_path / "a.svg").read_text(encoding="utf-8") == history.svg
     assert history._repr_svg_() == history.svg
-    with pytest.raises(gg.DomainError, match=r"a\.png"):
-        history.save(tmp_path / "a.png")
+    with pytest.raises(gg.DomainError, match=r"a\.gif"):
+        history.save(tmp_path / "a.gif")
 
 
 def test_nothing_was_recorded(tmp_path):

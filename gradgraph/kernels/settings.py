@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, Self
@@ -109,7 +110,16 @@ def compiled(work: float) -> bool:
     return chosen == "numba" or (chosen == "auto" and work >= WORTHWHILE and _has_numba())
 
 
+def ready(size: int) -> bool:
+    """Whether compiled kernels are to do something to so many numbers, for which they are not worth
+    to be compiled or loaded."""
+    chosen = str(backend())
+    loaded = "gradgraph.kernels.numba_" in sys.modules
+    return chosen == "numba" or (chosen == "auto" and size >= LARGE and loaded)
+
+
 WORTHWHILE = 4e6  # multiplications in a convolution, below which numpy is as good
+LARGE = 1 << 16  # numbers, below which a thread is not worth to be told of them
 
 
 @cache

@@ -41,8 +41,9 @@ def split(total: int, parts: int, unit: int = 1) -> list[tuple[int, int]]:
 def run(work: Work, total: int, wait: Wait, unit: int = 1) -> None:
     """work(part, first, end) for each part; this thread does one of them.
 
-    What is cut depends on the number of threads only, so that sums keep their order. If the other
-    threads are busy with work of somebody else, this one does all parts.
+    What is cut depends on the number of threads only, so that sums keep their order, whoever does
+    a part. This thread does the first one, and then what nobody has begun: a thread may take long
+    to wake up where cores are few. If the others are busy with work of somebody else, it does all.
 
     Args:
         work: called with the number of a part, its first item, and the item after its last.
@@ -61,11 +62,16 @@ def run(work: Work, total: int, wait: Wait, unit: int = 1) -> None:
         crew = _crew(len(parts) - 1)
         for worker, k in zip(crew, range(1, len(parts)), strict=False):
             worker.begin(work, (k, *parts[k]), wait)
-        try:
-            work(0, *parts[0])
-        finally:
-            errors = [worker.end(wait) for worker in crew[: len(parts) - 1]]
-        for error in filter(None, errors):
+        error: BaseException | None = None
+        for k, (first, end) in enumerate(parts):
+            if k == 0 or crew[k - 1].give_back():
+                try:
+                    work(k, first, end)
+                except BaseException as own:
+                    error = error or own
+            else:
+                error = crew[k - 1].end(wait) or error
+        if error is not None:
             raise error
     finally:
         _alone.release()
@@ -77,6 +83,7 @@ class _Worker(Thread):
     def __init__(self) -> None:
         super().__init__(name="gradgraph-kernels", daemon=True)
         self.begun, self.ended = np.zeros((2, 8), np.int64)  # a counter each, in lines of the cache
+        self.taken = 0
         self.task: Any = None
         self.error: BaseException | None = None
         self.changed = Condition()
@@ -87,6 +94,14 @@ class _Worker(Thread):
         with self.changed:
             self.begun[0] += 1
             self.changed.notify_all()
+
+    def give_back(self) -> bool:
+        """Whether the part was not begun yet; then it is the caller's."""
+        with self.changed:
+            if self.taken == self.begun[0]:
+                return False
+            self.taken = self.ended[0] = int(self.begun[0])
+            return True
 
     def end(self, wait: Wait) -> BaseException | None:
         """Wait for the end of what was begun; its error, if it had one."""
@@ -100,13 +115,12 @@ class _Worker(Thread):
         return error
 
     def run(self) -> None:
-        done = 0
         while True:
             with self.changed:
-                while self.begun[0] == done:
+                while self.taken == self.begun[0]:
                     self.changed.wait()
-            done = int(self.begun[0])
-            work, part, wait = self.task
+                self.taken = done = int(self.begun[0])
+                work, part, wait = self.task
             try:
                 work(*part)
             except BaseException as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import scalar
 from ..draw import Draw
+from ..kernels import dispatch
 from ..kink import Kink
 from ..spec import Spec, broadcast, promote
 from .arithmetic import divide, multiply
@@ -61,7 +62,7 @@ class Relu(Unary):
     keeps_integers = True
 
     def forward(self, x: Any) -> Any:
-        return np.maximum(x, 0)
+        return dispatch.relu(x)
 
     def spec(self, x: Spec) -> Spec:
         return Spec(x.shape, promote(x, Spec((), np.dtype(int), weak=True)))

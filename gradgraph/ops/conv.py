@@ -15,7 +15,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
-from ..kernels import convolution as kernels
+from ..kernels import dispatch as kernels
 from ..op import Op
 from ..spec import Spec, promote, show
 from .arithmetic import add
@@ -258,7 +258,8 @@ def conv(
         groups: number of groups that channels and filters are split into.
 
     Returns:
-        (N, *P, O) with P = ⌈(S + padding - dilation·(K - 1)) / stride⌉; dtype of x and w promoted.
+        (N, *P, O) with P = ⌈(S + before + after - dilation·(K - 1)) / stride⌉, before and after
+        being the padding on either side; dtype of x and w promoted.
 
     Raises:
         ShapeError: if axes, channels, groups or bias do not fit, or the kernel is larger than the

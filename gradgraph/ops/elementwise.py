@@ -13,7 +13,8 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DTypeError
-from ..kernels.numpy_ import masked, weighted
+from ..kernels.dispatch import masked
+from ..kernels.numpy_ import weighted
 from ..mode import no_grad
 from ..node import Vertex
 from ..op import Op

@@ -12,6 +12,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
+from ..kernels import dispatch
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, promote, show
 from .arithmetic import multiply
@@ -23,6 +24,12 @@ from .shape import moveaxis, reshape, swapaxes
 __all__ = ["cross", "dot", "inner", "matmul", "matrix_transpose", "outer", "tensordot"]
 
 
+def times(x: Any, y: Any) -> Any:
+    """x @ y; of arrays, by the kernel that suits them."""
+    plain = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
+    return dispatch.matmul(x, y) if plain else x @ y
+
+
 class Matmul(Op):
     """x @ y: rows of x times columns of y; leading axes broadcast; 1-d operands are vectors."""
 
@@ -32,14 +39,14 @@ class Matmul(Op):
     style = "linear"
 
     def forward(self, x: Any, y: Any) -> Any:
-        return np.matmul(x, y)
+        return dispatch.matmul(x, y)
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         if y.ndim == 1:
             return g[..., None] * y
         if x.ndim == 1:
             return (y @ g[..., None])[..., 0]
-        return g @ swapaxes(y, -1, -2)
+        return times(g, swapaxes(y, -1, -2))
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         if x.ndim == 1:
@@ -49,8 +56,8 @@ class Matmul(Op):
         if y.ndim == 2 and x.ndim > 2 and g.ndim == out.ndim:
             count = prod(x.shape[:-1])
             rows = reshape(x, (count, x.shape[-1]))
-            return swapaxes(rows, 0, 1) @ reshape(g, (count, g.shape[-1]))
-        return swapaxes(x, -1, -2) @ g
+            return times(swapaxes(rows, 0, 1), reshape(g, (count, g.shape[-1])))
+        return times(swapaxes(x, -1, -2), g)
 
     def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
         """Vectors become matrices of one row or column; the examples are one more leading axis."""

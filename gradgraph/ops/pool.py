@@ -15,7 +15,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import DomainError, DTypeError, ShapeError
-from ..kernels import numpy_, pooling
+from ..kernels import dispatch, numpy_, pooling
 from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, show
@@ -126,7 +126,7 @@ class MaxPool(Pool):
     checks = True
 
     def forward(self, x: Any) -> Any:
-        return pooling.max_pool(x, *self.geometry)
+        return dispatch.max_pool(x, *self.geometry)
 
     def vjp_x(self, g: Any, out: Any, x: Any, winner: Any) -> Any:
         return Place.of(*self.geometry, x.shape[1:-1])(g, winner)
@@ -163,7 +163,7 @@ class MaxPoolIndices(Pool):
     checks = True
 
     def forward(self, x: Any) -> Any:
-        _, winner = pooling.max_pool(x, *self.geometry)
+        _, winner = dispatch.max_pool(x, *self.geometry)
         return pooling.pixels_of(winner, x.shape[1:-1], *self.geometry)
 
     def spec(self, x: Spec) -> Spec:
@@ -225,7 +225,7 @@ class Place(Pool):
     per_item = ("g", "winner")
 
     def forward(self, g: Any, winner: Any) -> Any:
-        return pooling.place(g, winner, self.size, *self.geometry)
+        return dispatch.place(g, winner, self.size, *self.geometry)
 
     def vjp_g(self, c: Any, out: Any, g: Any, winner: Any) -> Any:
         return Pick.of(*self.geometry)(c, winner)

@@ -331,7 +331,7 @@ class _Checked:
                     break
             else:
                 first = "g" if kind == "vjp" else "tangents"
-                names = ", ".join(argument_names(self.function, len(args)))
+                names = ", ".join([*argument_names(self.function, len(args)), *options])
                 raise CannotCheck(
                     self.name,
                     f"{kind}{signature} does not take what it would be given",

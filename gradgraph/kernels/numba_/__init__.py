@@ -2,5 +2,5 @@
 
 toom.py has the matrices of short convolutions, simd.py what is done with whole vectors, winograd.py
 and direct.py the two ways to convolve, compiled.py how functions are compiled and kept.
-../convolution.py says which is taken when; ../numpy_.py is what they have to agree with.
+../dispatch.py says which is taken when; ../numpy_.py is what they have to agree with.
 """

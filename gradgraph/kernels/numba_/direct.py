@@ -15,7 +15,7 @@ import numpy as np
 from .. import threads
 from . import parallel
 from .compiled import kernel
-from .simd import FLOAT, ROWS, get, offset, panel_1, panel_2, put
+from .simd import FLOAT, ROWS, copy, offset, panel_1, panel_2
 from .winograd import WIDTH, ZERO, Array, Pairs, lanes
 
 Ints = tuple[int, ...]
@@ -31,8 +31,8 @@ def _pad(
         low, high = max(0, -left), min(width, full_width - left)
         source = x + (i * width + low) * channels * FLOAT
         place = to + ((i + top) * full_width + low + left) * channels * FLOAT
-        for k in range((high - low) * channels):
-            put(place + k * FLOAT, get(source + k * FLOAT))
+        if high > low:
+            copy(place, source, (high - low) * channels)
 
 
 @kernel
@@ -57,8 +57,7 @@ def _convolve(
                     panel_1(a, step, FLOAT, taps, offsets, depth, b, panel, at, line, 0)
                 if not whole:
                     for r in range(min(ROWS, width - j)):
-                        for k in range(min(panel // FLOAT, channels - q)):
-                            put(to + r * pixel + k * FLOAT, get(at + r * line + k * FLOAT))
+                        copy(to + r * pixel, at + r * line, min(panel // FLOAT, channels - q))
 
 
 @kernel
@@ -83,6 +82,34 @@ def _gather(
                         panel_2(a, FLOAT, step, 1, zero, width, at, line, to, line, 1)
                     else:
                         panel_1(a, FLOAT, step, 1, zero, width, at, line, to, line, 1)
+
+
+@kernel
+def _convolve_images(
+    first: int, end: int, x: int, high: int, wide: int, depth: int, top: int, left: int,
+    image: int, full_high: int, full_wide: int, row: int, step: int, taps: int, offsets: int,
+    run: int, w: int, columns: int, y: int, height: int, width: int, channels: int, scratch: int,
+) -> None:  # fmt: skip
+    for n in range(first, end):
+        _pad(x + n * high * wide * depth * FLOAT, high, wide, depth, top, left, image,
+             full_high, full_wide)  # fmt: skip
+        _convolve(image, row, step, taps, offsets, run, w, columns,
+                  y + n * height * width * channels * FLOAT, height, width, channels,
+                  scratch)  # fmt: skip
+
+
+@kernel
+def _gather_images(
+    first: int, end: int, x: int, high: int, wide: int, depth: int, top: int, left: int,
+    image: int, full_high: int, full_wide: int, row: int, step: int, taps: int, offsets: int,
+    run: int, rows: int, g: int, height: int, width: int, columns: int, total: int, zero: int,
+) -> None:  # fmt: skip
+    for n in range(first, end):
+        _pad(x + n * high * wide * depth * FLOAT, high, wide, depth, top, left, image,
+             full_high, full_wide)  # fmt: skip
+        _gather(image, row, step, taps, offsets, run, rows,
+                g + n * height * width * columns * FLOAT, height, width, columns, total,
+                zero)  # fmt: skip
 
 
 def _runs(kernel: Ints, dilation: Ints, row: int, pixel: int) -> tuple[Array, int]:
@@ -118,12 +145,6 @@ class _Padded:
     def scratch(self) -> Array:
         return np.zeros((self.full[0] * self.full[1] + 1) * self.channels + 2 * ROWS, np.float32)
 
-    def fill(self, image: Array, scratch: Array) -> None:
-        _pad(
-            image.ctypes.data, *self.size, self.channels, *self.before, scratch.ctypes.data,
-            *self.full,
-        )  # fmt: skip
-
 
 def conv(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, size: Ints) -> Array:
     """x * w, with results of this size."""
@@ -140,13 +161,12 @@ def conv(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, size:
 
     def part(_: int, first: int, end: int) -> None:
         image, block = padded.scratch(), np.empty(ROWS * WIDTH, np.float32)
-        for n in range(first, end):
-            padded.fill(x[n], image)
-            _convolve(
-                image.ctypes.data, stride[0] * padded.row, stride[1] * pixel,
-                len(offsets), offsets.ctypes.data, beside * x.shape[-1],
-                matrix.ctypes.data, columns, y[n].ctypes.data, *size, channels, block.ctypes.data,
-            )  # fmt: skip
+        _convolve_images(
+            first, end, x.ctypes.data, *x.shape[1:], *padded.before,
+            image.ctypes.data, *padded.full, stride[0] * padded.row, stride[1] * pixel,
+            len(offsets), offsets.ctypes.data, beside * x.shape[-1],
+            matrix.ctypes.data, columns, y.ctypes.data, *size, channels, block.ctypes.data,
+        )  # fmt: skip
 
     parallel.run(part, len(x))
     return y
@@ -173,13 +193,12 @@ def filter_gradient(
 
     def part(thread: int, first: int, end: int) -> None:
         image = padded.scratch()
-        for n in range(first, end):
-            padded.fill(x[n], image)
-            _gather(
-                image.ctypes.data, stride[0] * padded.row, stride[1] * pixel,
-                len(offsets), offsets.ctypes.data, wide, rows,
-                g[n].ctypes.data, *size, columns, totals[thread].ctypes.data, ZERO.ctypes.data,
-            )  # fmt: skip
+        _gather_images(
+            first, end, x.ctypes.data, *x.shape[1:], *padded.before,
+            image.ctypes.data, *padded.full, stride[0] * padded.row, stride[1] * pixel,
+            len(offsets), offsets.ctypes.data, wide, rows, g.ctypes.data, *size, columns,
+            totals[thread].ctypes.data, ZERO.ctypes.data,
+        )  # fmt: skip
 
     parallel.run(part, len(x))
     total = totals.sum(0)[:, :wide, :channels]

@@ -6,7 +6,7 @@ from .. import threads
 from .compiled import kernel
 from .simd import glance
 
-GLANCES = 200_000  # about four milliseconds: as long as numpy takes between two convolutions
+GLANCES = 1_000  # some twenty microseconds: longer, and it takes the core from who needs it
 
 
 @kernel

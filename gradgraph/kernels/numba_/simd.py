@@ -29,6 +29,7 @@ SHORT = (Toom.of(2, 3), Toom.of(4, 3), Toom.of(2, 5))  # by number; the first is
 
 _F, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _V = ir.VectorType(_F, LANES)
+_BYTES = ir.VectorType(ir.IntType(8), LANES)
 _Block = Any  # an ir.IRBuilder
 
 
@@ -317,6 +318,100 @@ def put(context: Any, place: Any, number: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.float32), generate
+
+
+@intrinsic
+def byte(context: Any, place: Any) -> Any:
+    """The byte at an address."""
+
+    def generate(_: Any, b: _Block, __: Any, arguments: Sequence[Any]) -> Any:
+        return b.load(b.inttoptr(arguments[0], ir.PointerType()), typ=ir.IntType(8), align=1)
+
+    return types.uint8(types.int64), generate
+
+
+@intrinsic
+def put_byte(context: Any, place: Any, value: Any) -> Any:
+    """Write a byte to an address."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        b.store(arguments[1], b.inttoptr(arguments[0], ir.PointerType()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.uint8), generate
+
+
+def _bytes(b: _Block, place: Any) -> Any:
+    return b.load(b.inttoptr(place, ir.PointerType()), typ=_BYTES, align=1)
+
+
+def _same(b: _Block, bytes_: Any, number: Any) -> Any:
+    """In which lanes the byte is this one."""
+    none = ir.Constant(_BYTES, ir.Undefined)
+    first = b.insert_element(none, number, ir.Constant(_I32, 0))
+    zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+    return b.icmp_unsigned("==", bytes_, b.shuffle_vector(first, none, zeros))
+
+
+@intrinsic
+def relu_vector(context: Any, x: Any, y: Any) -> Any:
+    """y = max(x, 0) for one vector; NaN stays."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        v, zero = _load(b, arguments[0], _int(0)), _constant(0.0)
+        _store(b, b.select(b.fcmp_ordered("<=", v, zero), zero, v), arguments[1], _int(0))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def mask_vector(context: Any, x: Any, chosen: Any, y: Any) -> Any:
+    """y = x where the byte is not 0, else 0, for one vector."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        x, chosen, y = arguments
+        off = _same(b, _bytes(b, chosen), ir.Constant(ir.IntType(8), 0))
+        _store(b, b.select(off, _constant(0.0), _load(b, x, _int(0))), y, _int(0))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def better_vector(context: Any, x: Any, best: Any, winner: Any, tap: Any) -> Any:
+    """Where x is greater than the best so far, it is the best and its tap the winner."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        x, best, winner, tap = arguments
+        v, held = _load(b, x, _int(0)), _load(b, best, _int(0))
+        better = b.fcmp_ordered(">", v, held)
+        _store(b, b.select(better, v, held), best, _int(0))
+        place = b.inttoptr(winner, ir.PointerType())
+        none = ir.Constant(_BYTES, ir.Undefined)
+        first = b.insert_element(none, tap, ir.Constant(_I32, 0))
+        zeros = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+        taps = b.shuffle_vector(first, none, zeros)
+        b.store(b.select(better, taps, _bytes(b, winner)), place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64, types.uint8), generate
+
+
+@intrinsic
+def won_vector(context: Any, g: Any, winner: Any, tap: Any, x: Any, add: Any) -> Any:
+    """x = g where the tap is the winner, else 0; or that added to x, where `add` is 1."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        g, winner, tap, x, add = arguments
+        here = _same(b, _bytes(b, winner), tap)
+        v, held = _load(b, g, _int(0)), _load(b, x, _int(0))
+        more = b.icmp_unsigned("!=", add, _int(0))
+        kept = b.select(more, held, _constant(0.0))
+        _store(b, b.select(here, b.fadd(kept, v), kept), x, _int(0))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.uint8, types.int64, types.int64), generate
 
 
 @intrinsic

@@ -189,6 +189,52 @@ def _write_tiles(
                     copy(to + (a * width + b) * pixel, border + a * row + b * column, channels)
 
 
+@kernel
+def _convolve(
+    which: int, points: int, step: int, x: int, height: int, width: int, depth: int,
+    top: int, left: int, u: int, y: int, p: int, q: int, channels: int, across: int, down: int,
+    first: int, end: int, block: int, stride: int, columns: int, v: int, m: int,
+    bias: int, low: float, flag: int, border: int, zero: int,
+) -> None:  # fmt: skip
+    """The results of the tiles from `first` to `end`, block by block."""
+    for start in range(first, end, block):
+        count = min(block, end - start)
+        missing = -count % ROWS  # a panel reads whole groups of rows
+        for i in range(points * points if missing else 0):
+            clear(v + i * _plane(block, stride) + count * stride * FLOAT, missing * stride)
+        _read_tiles(
+            4 * which + DATA, points, points, step, x, height, width, depth, top, left,
+            across, down, start, count, block, v, stride, border,
+        )  # fmt: skip
+        _multiply(points, v, count, block, stride, depth, u, columns, m, zero)
+        _write_tiles(
+            which, points, m, block, columns, step, y, p, q, channels,
+            across, down, start, count, bias, low, flag, border,
+        )  # fmt: skip
+
+
+@kernel
+def _sum_products(
+    which: int, points: int, step: int, side: int, x: int, height: int, width: int, depth: int,
+    top: int, left: int, g: int, p: int, q: int, channels: int, across: int, down: int,
+    first: int, end: int, block: int, stride: int, columns: int, v: int, z: int,
+    total: int, slopes: int, border: int, zero: int,
+) -> None:  # fmt: skip
+    """What the weights sent to the slopes in the tiles from `first` to `end`."""
+    for start in range(first, end, block):
+        count = min(block, end - start)
+        _read_tiles(
+            4 * which + DATA, points, points, step, x, height, width, depth, top, left,
+            across, down, start, count, block, v, stride, border,
+        )  # fmt: skip
+        _read_tiles(
+            4 * which + GRADIENT, points, step, step, g, p, q, channels, 0, 0,
+            across, down, start, count, block, z, WIDTH, border,
+        )  # fmt: skip
+        _accumulate(points, v, count, block, stride, z, columns, total, int(start > first), zero)
+    _write_filters(4 * which + BACK, points, side, total, stride * columns, slopes)
+
+
 def lanes(channels: int) -> int:
     """Channels, filled up to whole vectors."""
     return -(-channels // LANES) * LANES
@@ -272,24 +318,13 @@ def conv(
 
     def part(thread: int, first: int, end: int) -> None:
         v, m, border = _room(short, block, stride, columns)
-        for start in range(first, end, block):
-            count = min(block, end - start)
-            if count % ROWS:  # a panel reads whole groups of rows
-                v[:, count * stride : (count + ROWS) * stride] = 0
-            _read_tiles(
-                4 * which + DATA, short.points, short.points, short.m,
-                x.ctypes.data, height, width, depth, padding[0][0], padding[1][0],
-                across, down, start, count, block, v.ctypes.data, stride, border.ctypes.data,
-            )  # fmt: skip
-            _multiply(
-                short.points, v.ctypes.data, count, block, stride, depth,
-                u.ctypes.data, columns, m.ctypes.data, ZERO.ctypes.data,
-            )  # fmt: skip
-            _write_tiles(
-                which, short.points, m.ctypes.data, block, columns, short.m,
-                y.ctypes.data, p, q, channels, across, down, start, count,
-                added.ctypes.data, np.float32(low), flags[thread].ctypes.data, border.ctypes.data,
-            )  # fmt: skip
+        _convolve(
+            which, short.points, short.m, x.ctypes.data, height, width, depth,
+            padding[0][0], padding[1][0], u.ctypes.data, y.ctypes.data, p, q, channels,
+            across, down, first, end, block, stride, columns, v.ctypes.data, m.ctypes.data,
+            added.ctypes.data, np.float32(low), flags[thread].ctypes.data,
+            border.ctypes.data, ZERO.ctypes.data,
+        )  # fmt: skip
 
     parallel.run(part, tiles, ROWS)
     return None if np.isnan(flags).any() else y
@@ -312,25 +347,11 @@ def filter_gradient(which: int, x: Array, g: Array, padding: Pairs) -> Array | N
     def part(thread: int, first: int, end: int) -> None:
         v, z, border = _room(short, block, stride, columns)
         (total,) = threads.scratch("total", (short.points**2, stride, columns))
-        for start in range(first, end, block):
-            count = min(block, end - start)
-            _read_tiles(
-                4 * which + DATA, short.points, short.points, short.m,
-                x.ctypes.data, height, width, depth, padding[0][0], padding[1][0],
-                across, down, start, count, block, v.ctypes.data, stride, border.ctypes.data,
-            )  # fmt: skip
-            _read_tiles(
-                4 * which + GRADIENT, short.points, short.m, short.m,
-                g.ctypes.data, p, q, channels, 0, 0,
-                across, down, start, count, block, z.ctypes.data, WIDTH, border.ctypes.data,
-            )  # fmt: skip
-            _accumulate(
-                short.points, v.ctypes.data, count, block, stride, z.ctypes.data, columns,
-                total.ctypes.data, int(start > first), ZERO.ctypes.data,
-            )  # fmt: skip
-        _write_filters(
-            4 * which + BACK, short.points, short.r, total.ctypes.data, stride * columns,
-            slopes[thread].ctypes.data,
+        _sum_products(
+            which, short.points, short.m, short.r, x.ctypes.data, height, width, depth,
+            padding[0][0], padding[1][0], g.ctypes.data, p, q, channels,
+            across, down, first, end, block, stride, columns, v.ctypes.data, z.ctypes.data,
+            total.ctypes.data, slopes[thread].ctypes.data, border.ctypes.data, ZERO.ctypes.data,
         )  # fmt: skip
 
     parallel.run(part, tiles)

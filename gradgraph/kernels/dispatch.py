@@ -1,4 +1,7 @@
-"""The three convolutions, by the kernel that suits their size: compiled ones, or numpy."""
+"""What ops call: the kernel that suits arrays of this size and dtype, compiled or numpy's.
+
+Whatever is chosen computes the same, up to rounding.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from . import numpy_, settings
-from .numpy_ import Array, Ints, Pairs, fold, out_shape, unfold
-
-__all__ = ["conv", "conv_filter", "conv_input", "fold", "out_shape", "unfold"]
+from . import numpy_, pooling, settings
+from .numpy_ import Array, Ints, Pairs
+from .numpy_ import out_shape as out_shape
 
 MIN_CHANNELS = 16  # of images and of filters, from which on transformed tiles are worth while
 MIN_TILES = 32
@@ -117,3 +119,79 @@ def _compiled_filter(
     if prod(kernel) == 1 or size[1] < ROWS:
         return None
     return direct.filter_gradient(x, g, kernel, stride, padding, dilation)
+
+
+def matmul(x: Any, y: Any) -> Any:
+    """The product of two matrices, or numpy's of what else there is."""
+    if _plain(x) and _plain(y) and x.ndim == y.ndim == 2 and x.shape[1] == len(y):
+        from .numba_ import product
+
+        return product.matmul(x, y)
+    return np.matmul(x, y)
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0)."""
+    if _plain(x):
+        from .numba_ import dense
+
+        return dense.relu(x)
+    return np.maximum(x, 0)
+
+
+def masked(x: Any, chosen: Any) -> Any:
+    """x where chosen, exactly 0 elsewhere."""
+    if _plain(x) and x.shape == chosen.shape:
+        from .numba_ import dense
+
+        return dense.mask(x, chosen)
+    return numpy_.masked(x, chosen)
+
+
+def max_pool(
+    x: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints
+) -> tuple[Array, Array]:
+    """`pooling.max_pool`, or a compiled kernel that computes the same."""
+    if _plain(x) and x.ndim == 4 and prod(kernel) <= 256:
+        from .numba_ import dense
+
+        size = out_shape(x.shape[1:-1], kernel, stride, padding, dilation)
+        out, winner = dense.max_pool(x, kernel, stride, padding, dilation, size)
+        if np.isfinite(out).all():  # the tap of a NaN, or of nothing but -∞, is not the first
+            return out, winner
+    return pooling.max_pool(x, kernel, stride, padding, dilation)
+
+
+def place(
+    g: Array,
+    winner: Array,
+    size: Ints,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+) -> Array:
+    """`pooling.place`, or a compiled kernel that computes the same."""
+    if _plain(g) and g.ndim == 4 and winner.dtype == np.uint8:
+        from .numba_ import dense
+
+        spans = (d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+        apart = all(s >= span for s, span in zip(stride, spans, strict=True))
+        full = all(
+            n == k * m and s == k and not any(around)
+            for n, k, m, s, around in zip(
+                size, kernel, winner.shape[1:-1], stride, padding, strict=True
+            )
+        )
+        return dense.place(g, winner, size, kernel, stride, padding, dilation, apart, full)
+    return pooling.place(g, winner, size, kernel, stride, padding, dilation)
+
+
+def _plain(x: Any) -> bool:
+    """Whether there are compiled kernels for the array, and they are worth while."""
+    return (
+        isinstance(x, np.ndarray)
+        and x.dtype == np.float32
+        and x.size > 0
+        and settings.ready(x.size)
+    )

@@ -1,0 +1,217 @@
+"""What is done number by number, in one pass over memory: masks, relu, and pooling of maxima.
+
+Loops run over whole vectors, and then over what is left. Names as in winograd.py; `winner`
+(N, P, Q, C) uint8 is the number of the tap that won.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import parallel
+from .compiled import kernel
+from .simd import (
+    FLOAT,
+    LANES,
+    better_vector,
+    byte,
+    clear,
+    copy,
+    get,
+    mask_vector,
+    put,
+    put_byte,
+    relu_vector,
+    won_vector,
+)
+from .winograd import Array, Pairs
+
+Ints = tuple[int, ...]
+PART = 1 << 15  # numbers: parts of the work are multiples of it
+
+
+@kernel
+def _relu(x: int, y: int, first: int, end: int) -> None:  # fmt: skip
+    whole = first + (end - first) // LANES * LANES
+    for i in range(first, whole, LANES):
+        relu_vector(x + i * FLOAT, y + i * FLOAT)
+    for i in range(whole, end):
+        v = get(x + i * FLOAT)
+        put(y + i * FLOAT, np.float32(0.0) if v <= 0 else v)  # NaN stays
+
+
+@kernel
+def _mask(x: int, chosen: int, y: int, first: int, end: int) -> None:  # fmt: skip
+    whole = first + (end - first) // LANES * LANES
+    for i in range(first, whole, LANES):
+        mask_vector(x + i * FLOAT, chosen + i, y + i * FLOAT)
+    for i in range(whole, end):
+        put(y + i * FLOAT, get(x + i * FLOAT) if byte(chosen + i) else np.float32(0.0))
+
+
+@kernel
+def _better(x: int, best: int, winner: int, channels: int, tap: int) -> None:  # fmt: skip
+    """Where a pixel is greater than the best so far, it is the best, and its tap the winner."""
+    whole = channels // LANES * LANES
+    for c in range(0, whole, LANES):
+        better_vector(x + c * FLOAT, best + c * FLOAT, winner + c, np.uint8(tap))
+    for c in range(whole, channels):
+        v = get(x + c * FLOAT)
+        if v > get(best + c * FLOAT):
+            put(best + c * FLOAT, v)
+            put_byte(winner + c, np.uint8(tap))
+
+
+@kernel
+def _won(g: int, winner: int, tap: int, x: int, channels: int, add: int) -> None:  # fmt: skip
+    """The slopes of one window at the pixel of one tap; added to what is there, or not."""
+    whole = channels // LANES * LANES
+    for c in range(0, whole, LANES):
+        won_vector(g + c * FLOAT, winner + c, np.uint8(tap), x + c * FLOAT, add)
+    for c in range(whole, channels):
+        held = get(x + c * FLOAT) if add else np.float32(0.0)
+        put(x + c * FLOAT, held + get(g + c * FLOAT) if byte(winner + c) == tap else held)
+
+
+@kernel
+def _pool_image(
+    x: int, height: int, width: int, channels: int, down: int, across: int, row: int, column: int,
+    top: int, left: int, taller: int, wider: int, y: int, winner: int, p: int, q: int,
+) -> None:  # fmt: skip
+    for i in range(p):
+        for j in range(q):
+            place = (i * q + j) * channels
+            begun = False
+            for t in range(down * across):
+                a = i * taller - top + t // across * row
+                b = j * wider - left + t % across * column
+                if a < 0 or b < 0 or a >= height or b >= width:
+                    continue
+                source = x + (a * width + b) * channels * FLOAT
+                if begun:
+                    _better(source, y + place * FLOAT, winner + place, channels, t)
+                    continue
+                begun = True
+                copy(y + place * FLOAT, source, channels)
+                for c in range(channels):
+                    put_byte(winner + place + c, np.uint8(t))
+
+
+@kernel
+def _pool(
+    x: int, height: int, width: int, channels: int, down: int, across: int, row: int, column: int,
+    top: int, left: int, taller: int, wider: int, y: int, winner: int, p: int, q: int,
+    first: int, end: int,
+) -> None:  # fmt: skip
+    """The greatest of each window of some images: down × across taps, row and column apart, and
+    which tap it was. A window starts at (i · taller - top, j · wider - left)."""
+    for n in range(first, end):
+        _pool_image(
+            x + n * height * width * channels * FLOAT, height, width, channels, down, across,
+            row, column, top, left, taller, wider, y + n * p * q * channels * FLOAT,
+            winner + n * p * q * channels, p, q,
+        )  # fmt: skip
+
+
+@kernel
+def _place_image(
+    g: int, winner: int, height: int, width: int, channels: int, down: int, across: int,
+    row: int, column: int, top: int, left: int, taller: int, wider: int, x: int, p: int, q: int,
+    apart: int, tiled: int,
+) -> None:  # fmt: skip
+    if not tiled:
+        clear(x, height * width * channels)
+    for i in range(p):
+        for j in range(q):
+            place = (i * q + j) * channels
+            for t in range(down * across):
+                a = i * taller - top + t // across * row
+                b = j * wider - left + t % across * column
+                if a < 0 or b < 0 or a >= height or b >= width:
+                    continue
+                to = x + (a * width + b) * channels * FLOAT
+                _won(g + place * FLOAT, winner + place, t, to, channels, 1 - apart)
+
+
+@kernel
+def _place(
+    g: int, winner: int, height: int, width: int, channels: int, down: int, across: int,
+    row: int, column: int, top: int, left: int, taller: int, wider: int, x: int, p: int, q: int,
+    apart: int, tiled: int, first: int, end: int,
+) -> None:  # fmt: skip
+    """Add each slope to the pixel that won, in some images; write it where windows are apart."""
+    for n in range(first, end):
+        _place_image(
+            g + n * p * q * channels * FLOAT, winner + n * p * q * channels, height, width,
+            channels, down, across, row, column, top, left, taller, wider,
+            x + n * height * width * channels * FLOAT, p, q, apart, tiled,
+        )  # fmt: skip
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    x = np.ascontiguousarray(x)
+    y = np.empty_like(x)
+
+    def part(_: int, first: int, end: int) -> None:
+        _relu(x.ctypes.data, y.ctypes.data, first, end)
+
+    parallel.run(part, x.size, PART)
+    return y
+
+
+def mask(x: Array, chosen: Array) -> Array:
+    """x where chosen, else 0; of the same shape."""
+    x, chosen = np.ascontiguousarray(x), np.ascontiguousarray(chosen)
+    y = np.empty_like(x)
+
+    def part(_: int, first: int, end: int) -> None:
+        _mask(x.ctypes.data, chosen.ctypes.data, y.ctypes.data, first, end)
+
+    parallel.run(part, x.size, PART)
+    return y
+
+
+def max_pool(
+    x: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints, size: Ints
+) -> tuple[Array, Array]:
+    """The greatest of each window, and its tap; where there is NaN the taps mean nothing."""
+    x = np.ascontiguousarray(x)
+    y = np.empty((len(x), *size, x.shape[-1]), np.float32)
+    winner = np.empty(y.shape, np.uint8)
+
+    def part(_: int, first: int, end: int) -> None:
+        _pool(
+            x.ctypes.data, *x.shape[1:], *kernel, *dilation, padding[0][0], padding[1][0],
+            *stride, y.ctypes.data, winner.ctypes.data, *size, first, end,
+        )  # fmt: skip
+
+    parallel.run(part, len(x))
+    return y, winner
+
+
+def place(
+    g: Array,
+    winner: Array,
+    size: Ints,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    apart: bool,
+    tiled: bool,
+) -> Array:
+    """Transpose of taking the winners: each g added at the pixel that won. Windows may be `apart`,
+    and may even cover the image without a gap (`tiled`)."""
+    g, winner = np.ascontiguousarray(g), np.ascontiguousarray(winner)
+    x = np.empty((len(g), *size, g.shape[-1]), np.float32)
+
+    def part(_: int, first: int, end: int) -> None:
+        _place(
+            g.ctypes.data, winner.ctypes.data, *x.shape[1:], *kernel, *dilation,
+            padding[0][0], padding[1][0], *stride, x.ctypes.data, *g.shape[1:3],
+            apart, tiled, first, end,
+        )  # fmt: skip
+
+    parallel.run(part, len(g))
+    return x
