@@ -1,6 +1,6 @@
 """Training steps of the benchmark models: gradgraph beside torch, both eager.
 
-    python benchmarks/training.py [lenet] [vgg] [tiny] [--rounds 15]
+    python benchmarks/training.py [lenet] [vgg] [tiny] [resnet] [--rounds 15]
 
 gradgraph on plain numpy (what the core alone reaches) and with compiled kernels (extra `fast`),
 torch with channels first and last. All take the same step in turn, in one process, with the same
@@ -37,31 +37,122 @@ VGG: Layers = [
     for step in (("conv", 3, a, b), ("relu",), ("conv", 3, b, b), ("relu",), ("pool",))
 ] + [("flatten",), ("fc", 4096, 10)]
 TINY: Layers = [("conv", 3, 1, 4), ("relu",), ("pool",), ("flatten",), ("fc", 64, 10)]
+RESNET: Layers = [
+    ("conv", 3, 3, 64), ("norm", 64), ("relu",),
+    *(
+        ("block", a, b, stride)
+        for a, b, first in ((64, 64, 1), (64, 128, 2), (128, 256, 2), (256, 512, 2))
+        for a, stride in ((a, first), (b, 1))
+    ),
+    ("mean",), ("fc", 512, 10),
+]  # fmt: skip
 
 MODELS = {
     "lenet": (LENET, (128, 28, 28, 1)),
     "vgg": (VGG, (64, 32, 32, 3)),
     "tiny": (TINY, (1, 8, 8, 1)),
+    "resnet": (RESNET, (32, 32, 32, 3)),
 }
 RATE, MOMENTUM = 0.01, 0.9
 
 
-def weights(layers: Layers) -> list[tuple[Any, Any]]:
-    """(w, b) of every conv and fc: filters (k, k, C_in, C_out), dense (in, out)."""
+def weights(layers: Layers) -> list[list[Any]]:
+    """The arrays of each layer: filters (k, k, C_in, C_out), dense (in, out), and vectors."""
     rng = np.random.default_rng(0)
-    result = []
+
+    def filled(*shape: int) -> Any:
+        return (rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[:-1]))).astype(np.float32)
+
+    def norm(channels: int) -> list[Any]:
+        return [np.ones(channels, np.float32), np.zeros(channels, np.float32)]
+
+    found = []
     for kind, *sizes in layers:
         if kind == "conv":
             k, a, b = sizes
-            shape: tuple[int, ...] = (k, k, a, b)
+            found.append([filled(k, k, a, b), np.zeros(b, np.float32)])
         elif kind == "fc":
-            shape = tuple(sizes)
+            found.append([filled(*sizes), np.zeros(sizes[1], np.float32)])
+        elif kind == "norm":
+            found.append(norm(*sizes))
+        elif kind == "block":
+            a, b, stride = sizes
+            found.append([filled(3, 3, a, b), *norm(b), filled(3, 3, b, b), *norm(b)])
+            found[-1] += [filled(1, 1, a, b), *norm(b)] if stride > 1 else []
         else:
-            continue
-        scale = np.sqrt(2 / np.prod(shape[:-1]))
-        w = (rng.normal(size=shape) * scale).astype(np.float32)
-        result.append((w, np.zeros(shape[-1], np.float32)))
-    return result
+            found.append([])
+    return found
+
+
+def forward(engine: Any, layers: Layers, x: Any, parameters: list[list[Any]]) -> Any:
+    """The scores, by the functions of an engine."""
+    for (kind, *sizes), own in zip(layers, parameters, strict=True):
+        if kind == "block":
+            stride = sizes[2]
+            y = engine.relu(engine.norm(engine.conv(x, own[0], None, stride), *own[1:3]))
+            y = engine.norm(engine.conv(y, own[3], None), *own[4:6])
+            if len(own) > 6:
+                x = engine.norm(engine.conv(x, own[6], None, stride), *own[7:9])
+            x = engine.relu(x + y)
+        else:
+            x = getattr(engine, kind)(x, *own)
+    return x
+
+
+class Gradgraph:
+    """The functions of gradgraph."""
+
+    relu = staticmethod(gg.relu)
+
+    @staticmethod
+    def conv(x: Any, w: Any, b: Any, stride: int = 1) -> Any:
+        return gg.conv(x, w, b, stride=stride, padding=w.shape[0] // 2)
+
+    @staticmethod
+    def fc(x: Any, w: Any, b: Any) -> Any:
+        return x @ w + b
+
+    @staticmethod
+    def norm(x: Any, gamma: Any, beta: Any) -> Any:
+        return gg.batch_norm(x, gamma, beta)
+
+    @staticmethod
+    def pool(x: Any) -> Any:
+        return gg.max_pool(x, 2)
+
+    @staticmethod
+    def mean(x: Any) -> Any:
+        return x.mean((1, 2))
+
+    @staticmethod
+    def flatten(x: Any) -> Any:
+        return x.reshape(len(x), -1)
+
+
+class Torch:
+    """The functions of torch."""
+
+    def __init__(self) -> None:
+        from torch.nn import functional
+
+        self.f = functional
+        self.relu = functional.relu
+        self.fc = functional.linear
+
+    def conv(self, x: Any, w: Any, b: Any, stride: int = 1) -> Any:
+        return self.f.conv2d(x, w, b, stride, w.shape[2] // 2)
+
+    def norm(self, x: Any, gamma: Any, beta: Any) -> Any:
+        return self.f.batch_norm(x, None, None, gamma, beta, training=True)
+
+    def pool(self, x: Any) -> Any:
+        return self.f.max_pool2d(x, 2)
+
+    def mean(self, x: Any) -> Any:
+        return x.mean((2, 3))
+
+    def flatten(self, x: Any) -> Any:
+        return x.permute(0, 2, 3, 1).flatten(1)
 
 
 def step_of_gradgraph(
@@ -69,35 +160,16 @@ def step_of_gradgraph(
 ) -> Callable[[], float]:
     from gradgraph.optim import SGD
 
-    pairs = [
-        (gg.Tensor(w, requires_grad=True), gg.Tensor(b, requires_grad=True))
-        for w, b in weights(layers)
-    ]
-    optimizer = SGD([p for pair in pairs for p in pair], lr=RATE, momentum=MOMENTUM)
+    parameters = [[gg.Tensor(a, requires_grad=True) for a in own] for own in weights(layers)]
+    optimizer = SGD([p for own in parameters for p in own], lr=RATE, momentum=MOMENTUM)
 
     def step() -> float:
         with gg.backend(backend):
-            return _step()
-
-    def _step() -> float:
-        optimizer.zero_grad()
-        x: Any = gg.asarray(images, copy=False)
-        parameters = iter(pairs)
-        for kind, *_ in layers:
-            if kind == "conv":
-                x = gg.conv(x, *next(parameters), padding="same")
-            elif kind == "fc":
-                w, b = next(parameters)
-                x = x @ w + b
-            elif kind == "relu":
-                x = gg.relu(x)
-            elif kind == "pool":
-                x = gg.max_pool(x, 2)
-            else:
-                x = x.reshape(len(images), -1)
-        loss = gg.cross_entropy(x, labels)
-        loss.backward()
-        optimizer.step()
+            optimizer.zero_grad()
+            scores = forward(Gradgraph, layers, gg.asarray(images, copy=False), parameters)
+            loss = gg.cross_entropy(scores, labels)
+            loss.backward()
+            optimizer.step()
         return float(loss)
 
     return step
@@ -107,39 +179,24 @@ def step_of_torch(
     layers: Layers, images: Any, labels: Any, channels_last: bool = False
 ) -> Callable[[], float]:
     import torch
-    from torch.nn import functional as F  # noqa: N812
 
-    parameters = []
-    for w, b in weights(layers):
-        w = np.ascontiguousarray(np.moveaxis(w, (-1, -2), (0, 1)) if w.ndim == 4 else w.T)
-        weight = torch.tensor(w)
-        if channels_last and weight.ndim == 4:
-            weight = weight.to(memory_format=torch.channels_last)
-        parameters += [weight.requires_grad_(), torch.tensor(b, requires_grad=True)]
-    pairs = list(zip(parameters[::2], parameters[1::2], strict=True))
-    x0 = torch.tensor(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+    def tensor(a: Any) -> Any:
+        moved = np.moveaxis(a, (-1, -2), (0, 1)) if a.ndim == 4 else a.T
+        t = torch.tensor(np.ascontiguousarray(moved))
+        if channels_last and t.ndim == 4:
+            t = t.to(memory_format=torch.channels_last)
+        return t.requires_grad_()
+
+    parameters = [[tensor(a) for a in own] for own in weights(layers)]
+    x = torch.tensor(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
     if channels_last:
-        x0 = x0.to(memory_format=torch.channels_last)
-    y = torch.tensor(labels)
-    optimizer = torch.optim.SGD(parameters, lr=RATE, momentum=MOMENTUM)
+        x = x.to(memory_format=torch.channels_last)
+    y, engine = torch.tensor(labels), Torch()
+    optimizer = torch.optim.SGD([p for own in parameters for p in own], lr=RATE, momentum=MOMENTUM)
 
     def step() -> float:
         optimizer.zero_grad()
-        x = x0
-        remaining = iter(pairs)
-        for kind, *sizes in layers:
-            if kind == "conv":
-                w, b = next(remaining)
-                x = F.conv2d(x, w, b, padding=sizes[0] // 2)
-            elif kind == "fc":
-                x = F.linear(x, *next(remaining))
-            elif kind == "relu":
-                x = F.relu(x)
-            elif kind == "pool":
-                x = F.max_pool2d(x, 2)
-            else:
-                x = x.permute(0, 2, 3, 1).flatten(1)
-        loss = F.cross_entropy(x, y)
+        loss = engine.f.cross_entropy(forward(engine, layers, x, parameters), y)
         loss.backward()
         optimizer.step()
         return float(loss.detach())
@@ -157,7 +214,7 @@ ENGINES: dict[str, Callable[..., Callable[[], float]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", default=["lenet", "vgg", "tiny"])
+    parser.add_argument("models", nargs="*", default=[*MODELS])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", choices=ENGINES)
     args = parser.parse_args()

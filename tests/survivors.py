@@ -130,7 +130,10 @@ _CUSTOM = "test:tests/test_transform.py::TestCustom"
 
 # What no law of derivatives says: errors, precision, memory, and definitions that a rule shares
 # with its own reference.
+_COMPILED = "test:tests/test_compiled.py::test_a_normalisation_of_channels"
 NOTICED_BY = {
+    "Standardise.forward": _COMPILED,
+    "Standardise.vjp_x": _COMPILED,
     "WindowMean.forward": _PITFALLS + "test_16_half_precision_is_summed_in_single",
     "_binomial": _PITFALLS + "test_16_blurring_weighs_like_binomial_coefficients",
     "CrossEntropy.forward": _ERRORS,

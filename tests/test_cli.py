@@ -269,7 +269,7 @@ class TestReports:
     def test_info(self, capsys):
         assert cli.main(["info"]) == 0
         text = capsys.readouterr().out
-        for words in (gg.__version__, np.__version__, "backend    numpy"):
+        for words in (gg.__version__, np.__version__, "backend    num"):
             assert words in text
         assert cli.main(["info", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["numpy"] == np.__version__

@@ -38,7 +38,9 @@ def geometry(draw, exact):
     stride = (1,) * nd if plain else tuple(draw.integer(1, 3) for _ in range(nd))
     dilation = (1,) * nd if plain else tuple(draw.integer(1, 2) for _ in range(nd))
     spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    padding = tuple((draw.integer(-1, s - 1), draw.integer(0, s - 1)) for s in spans)
+    padding = tuple(
+        (draw.integer(-1 if plain else 0, s - 1), draw.integer(0, s - 1)) for s in spans
+    )
     size = tuple(
         max(s - sum(p), 1) + draw.integer(0, 20) for s, p in zip(spans, padding, strict=True)
     )
@@ -148,6 +150,37 @@ def test_pools_masks_and_relu_agree_exactly(seed):
     np.testing.assert_array_equal(dispatch.masked(x, chosen), np.where(chosen, x, 0))
     view = x[::-1, :, ::2]
     np.testing.assert_array_equal(dispatch.relu(view), np.maximum(view, 0))
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 4, 16), (300, 48), (1, 1, 2, 3, 32), (3, 0, 16), (9, 5)])
+def test_a_normalisation_of_channels(shape):
+    """Mean, variance and result, and what comes back through each of them."""
+    rng = np.random.default_rng(0)
+    x, u = rng.normal(3.0, 2.0, shape), rng.normal(size=shape)
+    if not x.size:
+        with pytest.raises(gg.ShapeError, match="no elements"):
+            gg.batch_norm(x.astype(np.float32), None, None)
+        return
+    mean, var = (rng.normal(size=shape[-1:]) for _ in range(2))
+
+    def run(dtype):
+        given = gg.Tensor(x.astype(dtype), requires_grad=True)
+        y, m, v = gg.batch_norm(given, None, None, return_stats=True)
+        total = (y * u.astype(dtype)).sum() + (m * mean.astype(dtype)).sum()
+        (total + (v * var.astype(dtype)).sum()).backward()
+        return y.data, m.data, v.data, given.grad.data
+
+    double, found = run(float), run(np.float32)
+    for name, a, b in zip(("y", "mean", "var", "grad"), found, double, strict=True):
+        assert a.dtype == np.float32, name
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5, err_msg=name)
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "_plain", lambda x: calls.append(x.shape) or False)
+        plain = run(np.float32)
+    assert calls
+    if shape[-1] % 16 == 0:  # these were computed by compiled kernels
+        assert any(not np.array_equal(a, b) for a, b in zip(found, plain, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ ROOT = Path(gg.__file__).parent
 FLOORS = {
     0: ["errors", "spec", "mode", "draw", "kink", "version"],
     1: ["kernels", "files"],
-    2: ["node", "contract", "record", "op", "graph", "scalar", "render", "debug"],
+    2: ["node", "contract", "record", "op", "graph", "scalar", "render", "debug", "profile"],
     3: ["ops"],
     4: [
         "sweep",

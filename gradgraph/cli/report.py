@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError
+from ..kernels.settings import compiled
 from ..locate import shape
 from ..nn import summary
 from ..version import VERSION
@@ -74,7 +75,9 @@ def run_info(args: argparse.Namespace) -> int:
 def info() -> dict[str, Any]:
     """What gradgraph runs on.
 
-    >>> info()["backend"]
+    >>> import gradgraph as gg
+    >>> with gg.backend("numpy"):
+    ...     info()["backend"]
     'numpy'
     """
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
@@ -91,7 +94,7 @@ def info() -> dict[str, Any]:
         "python": f"{platform.python_implementation()} {sys.version.split()[0]}",
         "numpy": np.__version__,
         "blas": f"{blas.get('name')} {blas.get('version')}",
-        "backend": "numpy",
+        "backend": "numba" if compiled(np.inf) else "numpy",
         "draws": port or shutil.which("dot") or "nothing: install the extra viz",
         "machine": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "cores": os.cpu_count(),

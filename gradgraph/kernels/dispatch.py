@@ -14,6 +14,7 @@ from . import numpy_, pooling, settings
 from .numpy_ import Array, Ints, Pairs
 from .numpy_ import out_shape as out_shape
 
+WIDEST = 16  # numbers in a vector, at most
 MIN_CHANNELS = 16  # of images and of filters, from which on transformed tiles are worth while
 MIN_TILES = 32
 SHORT = {3: (1, 0), 5: (2, None)}  # of a filter's size: which of Winograd's, fast and high
@@ -33,12 +34,18 @@ def conv_input(
     g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Array:
     """`numpy_.conv_input`, or a compiled kernel that computes the same."""
-    if prod(stride) == 1 and _suits(g, w, groups, g[..., 0].size * w.size):
-        around = tuple(
-            (d * (k - 1) - before, d * (k - 1) - after)
-            for d, k, (before, after) in zip(dilation, w.shape, padding, strict=False)
+    if _suits(g, w, groups, g[..., 0].size * w.size):
+        if prod(w.shape[:-2]) == 1 and not _padded(padding):
+            return _each_pixel(g, w, size, stride)
+        apart = _spread(g, stride)
+        reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
+        before = [r - first for r, (first, _) in zip(reach, padding, strict=True)]
+        after = (
+            n - m - b + r for n, m, b, r in zip(size, apart.shape[1:-1], before, reach, strict=True)
         )
-        made = _compiled(_flat(g, w, stride, around, dilation, size), turned=True)
+        around = tuple(zip(before, after, strict=True))
+        ones = (1,) * len(stride)
+        made = _compiled(_flat(apart, w, ones, around, dilation, size), turned=True)
         if made is not None:
             return made.reshape(len(g), *size, w.shape[-2])
     return numpy_.conv_input(g, w, size, stride, padding, dilation, groups)
@@ -53,6 +60,16 @@ def conv_filter(
         if made is not None:
             return made.reshape(*kernel, x.shape[-1], g.shape[-1])
     return numpy_.conv_filter(x, g, kernel, stride, padding, dilation, groups)
+
+
+def _spread(g: Array, stride: Ints) -> Array:
+    """The slopes of windows that are apart, with zeros where windows in between would be."""
+    if prod(stride) == 1:
+        return g
+    size = [(n - 1) * s + 1 for n, s in zip(g.shape[1:-1], stride, strict=True)]
+    out = np.zeros((len(g), *size, g.shape[-1]), g.dtype)
+    out[(slice(None), *(slice(None, None, s) for s in stride))] = g
+    return out
 
 
 def _suits(x: Array, y: Array, groups: int, work: int) -> bool:
@@ -88,7 +105,7 @@ def _short(
 
 def _compiled(given: Any, turned: bool = False) -> Array | None:
     """A convolution of images, with the filter turned around to get an image's gradient."""
-    from .numba_ import direct, winograd  # takes half a second the first time
+    from .numba_ import direct, product, winograd  # takes half a second the first time
     from .numba_.simd import ROWS
 
     x, w, stride, padding, dilation, size = given
@@ -96,7 +113,9 @@ def _compiled(given: Any, turned: bool = False) -> Array | None:
     short = _short(w.shape[:2], stride, dilation, depth, channels, size, len(x))
     if short is not None:
         return winograd.conv(short, x, w, padding, turned=turned)
-    if prod(w.shape[:2]) == 1 or size[1] < ROWS:
+    if prod(w.shape[:2]) == 1 and not _padded(padding):
+        return product.matmul(_pixels(x, stride, size), w[0, 0])
+    if size[1] < ROWS:
         return None
     if turned:
         w = np.ascontiguousarray(w[::-1, ::-1].swapaxes(-1, -2))
@@ -106,7 +125,7 @@ def _compiled(given: Any, turned: bool = False) -> Array | None:
 def _compiled_filter(
     x: Array, g: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints
 ) -> Array | None:
-    from .numba_ import direct, winograd
+    from .numba_ import direct, product, winograd
     from .numba_.simd import ROWS
 
     if x.ndim == 3:
@@ -116,9 +135,35 @@ def _compiled_filter(
     short = _short(kernel, stride, dilation, x.shape[-1], g.shape[-1], size, len(x))
     if short is not None:
         return winograd.filter_gradient(short, x, g, padding)
-    if prod(kernel) == 1 or size[1] < ROWS:
+    if prod(kernel) == 1 and not _padded(padding):
+        return product.matmul(_pixels(x, stride, size).T, g.reshape(-1, g.shape[-1]))
+    if size[1] < ROWS:
         return None
     return direct.filter_gradient(x, g, kernel, stride, padding, dilation)
+
+
+def _each_pixel(g: Array, w: Array, size: Ints, stride: Ints) -> Array:
+    """What pixels sent to g through filters of one pixel; 0 for those that no filter met."""
+    from .numba_ import product
+
+    rows = product.matmul(g.reshape(-1, g.shape[-1]), w.reshape(w.shape[-2:]).T)
+    met = rows.reshape(*g.shape[:-1], w.shape[-2])
+    if met.shape[1:-1] == size:
+        return met
+    out = np.zeros((len(g), *size, w.shape[-2]), np.float32)
+    steps = (slice(0, n * s, s) for n, s in zip(met.shape[1:-1], stride, strict=True))
+    out[(slice(None), *steps)] = met
+    return out
+
+
+def _padded(padding: Pairs) -> bool:
+    return any(n for pair in padding for n in pair)
+
+
+def _pixels(x: Array, stride: Ints, size: Ints) -> Array:
+    """The pixels that windows of one pixel meet, as the rows of a matrix."""
+    (s, t), (p, q) = stride, size
+    return x[:, : p * s : s, : q * t : t].reshape(-1, x.shape[-1])
 
 
 def matmul(x: Any, y: Any) -> Any:
@@ -185,6 +230,40 @@ def place(
         )
         return dense.place(g, winner, size, kernel, stride, padding, dilation, apart, full)
     return pooling.place(g, winner, size, kernel, stride, padding, dilation)
+
+
+def standardise(x: Any, axis: Ints, eps: float) -> tuple[Array, Array, Array] | None:
+    """(x - mean) / √(var + eps) over all axes but the last, mean and var, by a compiled kernel;
+    None if there is none for these arrays."""
+    if not _by_channel(x, axis):
+        return None
+    from .numba_ import statistics
+
+    y, *stats = statistics.standardise(x.reshape(-1, x.shape[-1]), eps)
+    middle, var = (s.reshape((1,) * (x.ndim - 1) + s.shape) for s in stats)
+    return y.reshape(x.shape), middle, var
+
+
+def standardise_back(g: Any, y: Any, axis: Ints, rate: Any, along: Any, shift: Any) -> Array | None:
+    """rate · (g - mean(g) - y · mean(g · y)) + y · along + shift, the means over all axes but the
+    last, by a compiled kernel; None if there is none for these arrays."""
+    if not (_by_channel(g, axis) and _by_channel(y, axis) and g.shape == y.shape):
+        return None
+    from .numba_ import statistics
+
+    channels = g.shape[-1:]
+    rows = [np.ascontiguousarray(a).reshape(-1, *channels) for a in (g, y)]
+    mean_g, mean_gy = statistics.means(*rows)
+    rate, along, shift = (np.broadcast_to(np.ravel(a), channels) for a in (rate, along, shift))
+    by_y, more = along - rate * mean_gy, shift - rate * mean_g
+    return statistics.mix(rows[0], rate, rows[1], by_y, more).reshape(g.shape)
+
+
+def _by_channel(x: Any, axis: Ints) -> bool:
+    """Whether all axes but the last are meant, of an array with whole vectors of channels."""
+    return (
+        _plain(x) and x.ndim > 1 and axis == tuple(range(-x.ndim, -1)) and x.shape[-1] % WIDEST == 0
+    )
 
 
 def _plain(x: Any) -> bool:

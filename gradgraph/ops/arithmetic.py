@@ -107,8 +107,7 @@ class Power(Binary):
     )
 
     def forward(self, x: Any, y: Any) -> Any:
-        # numpy before 2.3 takes an exponent without axes for a plain number, and its dtype for none
-        return np.power(x, y) if isinstance(y, np.ndarray) else x**y
+        return x**y
 
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         if isinstance(y, int | float) and y > 1:  # a plain number: nothing is being recorded

@@ -24,12 +24,6 @@ from .shape import moveaxis, reshape, swapaxes
 __all__ = ["cross", "dot", "inner", "matmul", "matrix_transpose", "outer", "tensordot"]
 
 
-def times(x: Any, y: Any) -> Any:
-    """x @ y; of arrays, by the kernel that suits them."""
-    plain = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
-    return dispatch.matmul(x, y) if plain else x @ y
-
-
 class Matmul(Op):
     """x @ y: rows of x times columns of y; leading axes broadcast; 1-d operands are vectors."""
 
@@ -46,7 +40,7 @@ class Matmul(Op):
             return g[..., None] * y
         if x.ndim == 1:
             return (y @ g[..., None])[..., 0]
-        return times(g, swapaxes(y, -1, -2))
+        return matmul(g, swapaxes(y, -1, -2))
 
     def vjp_y(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         if x.ndim == 1:
@@ -56,8 +50,8 @@ class Matmul(Op):
         if y.ndim == 2 and x.ndim > 2 and g.ndim == out.ndim:
             count = prod(x.shape[:-1])
             rows = reshape(x, (count, x.shape[-1]))
-            return times(swapaxes(rows, 0, 1), reshape(g, (count, g.shape[-1])))
-        return times(swapaxes(x, -1, -2), g)
+            return matmul(swapaxes(rows, 0, 1), reshape(g, (count, g.shape[-1])))
+        return matmul(swapaxes(x, -1, -2), g)
 
     def batch(self, size: int, args: Any, mapped: Any, examples: Any, spec: Spec) -> Any:
         """Vectors become matrices of one row or column; the examples are one more leading axis."""

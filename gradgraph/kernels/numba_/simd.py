@@ -415,6 +415,43 @@ def won_vector(context: Any, g: Any, winner: Any, tap: Any, x: Any, add: Any) ->
 
 
 @intrinsic
+def fma_vector(context: Any, p: Any, q: Any, r: Any, y: Any) -> Any:
+    """y = p · q + r for one vector."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        *given, y = arguments
+        _store(b, _fma(b, *(_load(b, place, _int(0)) for place in given)), y, _int(0))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), generate
+
+
+@intrinsic
+def centred_vector(context: Any, x: Any, middle: Any, rate: Any, y: Any) -> Any:
+    """y = (x - middle) · rate for one vector."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        x, middle, rate = (_load(b, place, _int(0)) for place in arguments[:3])
+        _store(b, b.fmul(b.fsub(x, middle), rate), arguments[3], _int(0))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), generate
+
+
+@intrinsic
+def square_vector(context: Any, x: Any, middle: Any, total: Any) -> Any:
+    """total += (x - middle)² for one vector."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        x, middle, total = (_load(b, place, _int(0)) for place in arguments)
+        apart = b.fsub(x, middle)
+        _store(b, _fma(b, apart, apart, total), arguments[2], _int(0))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), generate
+
+
+@intrinsic
 def transform(
     context: Any, which: Any, x: Any, row: Any, column: Any, y: Any, y_row: Any, y_column: Any
 ) -> Any:
