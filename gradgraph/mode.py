@@ -143,8 +143,12 @@ class switch:  # noqa: N801
         self._open: list[tuple[object, Mode | _Layer]] = []
 
     def __enter__(self) -> switch:
+        return self.enter(sys._getframe(1))
+
+    def enter(self, caller: FrameType) -> switch:
+        """Open a block that belongs to this frame, as if the `with` statement stood in it."""
         outer = MODE.get()
-        frame = _generator(sys._getframe(1))
+        frame = _generator(caller)
         plain = frame is None and outer.__class__ is Mode
         state: Any = self._change(outer) if plain else outer
         key: object = state

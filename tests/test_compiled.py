@@ -176,11 +176,71 @@ def test_a_normalisation_of_channels(shape):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-5, err_msg=name)
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dispatch, "_plain", lambda x: calls.append(x.shape) or False)
+        patch.setattr(dispatch, "_by_channel", lambda x, axis: calls.append(x.shape))
         plain = run(np.float32)
     assert calls
     if shape[-1] % 16 == 0:  # these were computed by compiled kernels
         assert any(not np.array_equal(a, b) for a, b in zip(found, plain, strict=True))
+
+
+@pytest.mark.parametrize("tap", range(4))
+@pytest.mark.parametrize("channels", [1, 16, 19])
+def test_a_single_nan_is_not_lost_in_a_pool(tap, channels):
+    x = np.arange(16.0 * channels, dtype="f").reshape(1, 4, 4, channels)
+    x[0, tap // 2, tap % 2, -1] = np.nan
+    spec = ((2, 2), (2, 2), ((0, 0),) * 2, (1, 1))
+    for found, wanted in zip(dispatch.max_pool(x, *spec), pooling.max_pool(x, *spec), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("padding", [((0, 1),) * 2, ((1, 0), (0, 2)), ((1, 1),) * 2])
+@pytest.mark.parametrize("channels", [(16, 16), (3, 64)])
+def test_filters_of_one_pixel_that_are_padded_and_strided(padding, channels):
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(1, 1, *channels)).astype("f")
+    x = rng.normal(size=(2, 5, 5, channels[0])).astype("f")
+    spec = ((2, 2), padding, (1, 1), 1)
+    g = numpy_.conv(x, w, *spec)
+    for found, wanted in zip(
+        three(dispatch, x, w, g, spec), three(numpy_, x, w, g, spec), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_an_infinite_weight_meets_no_slope_in_between():
+    w = np.ones((2, 2, 1, 16), "f")
+    w[0, 0, 0, 0] = np.inf
+    spec = ((2, 2), ((0, 0),) * 2, (1, 1), 1)
+    g = np.ones((3, 6, 6, 16), "f")
+    found, wanted = (k.conv_input(g, w, (12, 12), *spec) for k in (dispatch, numpy_))
+    assert np.array_equal(np.isfinite(found), np.isfinite(wanted))
+
+
+def test_no_filters_and_numbers_without_axes():
+    x = gg.Tensor(np.ones((1, 5, 5, 2), "f"), requires_grad=True)
+    gg.conv(x, np.ones((3, 3, 2, 0), "f")).sum().backward()
+    assert not x.grad.data.any()
+    number = gg.Tensor(np.array(2.0, "f"), requires_grad=True)
+    gg.relu(number).backward()
+    assert number.grad.shape == gg.relu(number).shape == ()
+
+
+def test_a_numba_that_does_not_fit_is_told_once_and_done_without(tmp_path):
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text("raise ImportError('needs NumPy 1')")
+    code = (
+        "import numpy as np, gradgraph as gg;"
+        "x = np.ones((8, 32, 32, 16), 'f');"
+        "[gg.relu(gg.conv(x, np.ones((3, 3, 16, 32), 'f'))) for _ in range(2)];"
+        "print('done')"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "GRADGRAPH_BACKEND"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert run.stdout == "done\n", run.stderr
+    assert run.stderr.count("numpy computes, because numba fails: needs NumPy 1") == 1
 
 
 @pytest.mark.parametrize(
@@ -320,6 +380,32 @@ class TestThreads:
 
         with ThreadPoolExecutor(3) as pool:
             list(pool.map(lambda k: threads.run(row, 30, wait), range(6)))
+        assert seen.all()
+
+    def test_an_interrupted_call_leaves_nothing_to_the_next(self, wait):
+        def broken(part, first, end):
+            time.sleep(0.05)
+            raise ValueError("old")
+
+        def interrupted(address, value):
+            if threading.current_thread() is threading.main_thread():
+                raise KeyboardInterrupt
+
+        with pytest.raises((KeyboardInterrupt, ValueError)):
+            threads.run(broken, 3, interrupted)
+        seen = np.zeros(9, int)
+        for _ in range(5):
+            threads.run(lambda _, a, b: seen.__setitem__(slice(a, b), seen[a:b] + 1), 9, wait)
+        assert (seen == 5).all()
+
+    def test_without_threads_the_caller_does_it_all(self, wait, monkeypatch):
+        def none(self):
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threads, "_workers", [])
+        monkeypatch.setattr(threads._Worker, "start", none)
+        seen = np.zeros(9, int)
+        threads.run(lambda _, a, b: seen.__setitem__(slice(a, b), 1), 9, wait)
         assert seen.all()
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -508,6 +508,8 @@ class TestReaders:
         assert sorted(held_out[:][1].tolist()) == [0, 1]
         assert sorted([*learn.items, *held_out.items]) == list(range(6))
         assert len(next(iter(data.DataLoader(learn, 4, rng=0)))[0]) == 4
+        again, rest = data.split(learn, test=2, rng=1)
+        assert sorted([*again[:][1], *rest[:][1]]) == [0, 0, 1, 1]
         for size in ((3, 4, 5), 0, "4"):
             with pytest.raises(gg.GradgraphError, match="size is"):
                 data.ImageFolder(tmp_path, size)

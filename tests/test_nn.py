@@ -424,6 +424,22 @@ class TestSummary:
         found = gg.summary(lambda x: gg.layer_norm(x) * 2.0 * shared, (1, 4))
         assert [row.weights for row in found.rows] == [0, 4]  # a factor between them
 
+    def test_layers_of_their_own_keep_their_rows(self):
+        """What adds or multiplies in another scope is another layer."""
+
+        class Scale(nn.Module):
+            def __init__(self):
+                self.w = parameter(np.ones(3), "w")
+
+            def forward(self, x):
+                return x * self.w
+
+        net = nn.Sequential(nn.Linear(3, 3, rng=0), Scale(), Scale(), nn.LayerNorm(3), Scale())
+        rows = gg.summary(net, (2, 3)).rows
+        assert [(row.name[-1], row.weights) for row in rows] == [
+            *(("0", 12), ("1", 3), ("2", 3), ("3", 6), ("4", 3)),
+        ]
+
     def test_a_norm_in_use_is_one_row_too(self):
         net = nn.Sequential(nn.BatchNorm(4), nn.ReLU())
         learning, using = gg.summary(net, (1, 4, 4, 4)), gg.summary(net.eval(), (1, 4, 4, 4))

@@ -86,6 +86,26 @@ def test_the_debug_mode_goes_on():
     assert found.events == []
 
 
+def test_it_is_opened_once_and_belongs_to_its_generator():
+    with gg.profile() as found, pytest.raises(gg.GradError, match="open already"), found:
+        pass
+    gg.exp(gg.Tensor(1.0))
+    assert found.events == []
+
+    def generator():
+        with gg.profile() as inner:
+            yield inner
+            gg.sin(gg.Tensor(1.0))
+            yield inner
+
+    running = generator()
+    inner = next(running)
+    gg.exp(gg.Tensor(1.0))
+    next(running)
+    assert [e.op for e in inner.events] == ["sin"]
+    running.close()
+
+
 def test_tables():
     with gg.profile() as found:
         step(net())

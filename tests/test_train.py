@@ -72,6 +72,19 @@ class TestFit:
         assert f"smallest ({epoch.weakest}) " in capsys.readouterr().out
         assert str(training).splitlines()[1].split()[4] == epoch.weakest
 
+    def test_the_smallest_gradient_is_that_of_what_learns(self):
+        """Before clipping; of layers that the optimiser has; shared parameters once."""
+        net, loader, loss, _, _ = setting()
+        net[0].again = net[0].w
+        sgd = optim.SGD([*net[0].parameters(), *net[1].parameters()], lr=0.0)
+        free = fit(net, loader, loss, sgd, epochs=1, progress=False).epochs[0]
+        net, loader, loss, _, _ = setting()
+        sgd = optim.SGD([*net[0].parameters(), *net[1].parameters()], lr=0.0)
+        clipped = fit(net, loader, loss, sgd, epochs=1, progress=False, clip=1e-6).epochs[0]
+        assert free.weakest == clipped.weakest
+        assert free.weakest in ("0", "1")
+        assert clipped.least == pytest.approx(free.least, rel=1e-4)
+
     def test_says_how_it_ends_and_goes_on(self, capsys, tmp_path):
         pytest.importorskip("safetensors")
         net, loader, loss, adam, _ = setting(lr=0.0)

@@ -11,7 +11,7 @@ from .svg import SVG
 SCALE = 2  # pixels for each point
 LATIN = 0x24F  # the last letter that every font has
 COMMON = frozenset("–—‘’“”•…−×÷·∂√∞≈≤≥←↑→↓▲▼")  # signs that Arial and its kin have, too
-# For text with signs like ‖ and ∂: where a font lacks one, the rasteriser would take some other
+# For text with signs like ‖: where a font lacks one, the rasteriser would take some other
 # font for all of the text; this one has them, and letters as wide as Arial's.
 SIGNS = "font-family:'DejaVu Sans',Arial,sans-serif;font-stretch:condensed"
 

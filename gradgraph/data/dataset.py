@@ -56,7 +56,13 @@ class Subset:
     """
 
     def __init__(self, dataset: Dataset, items: Array) -> None:
-        self.dataset, self.items = dataset, items
+        self.dataset, self.items = dataset, np.asarray(items)
+
+    @property
+    def labels(self) -> Array:
+        """Class numbers, of a dataset that has some: so that it can be split again."""
+        found: Array = np.asarray(getattr(self.dataset, "labels"))[self.items]  # noqa: B009
+        return found
 
     def __len__(self) -> int:
         return len(self.items)

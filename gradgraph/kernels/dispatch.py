@@ -17,7 +17,7 @@ from .numpy_ import out_shape as out_shape
 WIDEST = 16  # numbers in a vector, at most
 MIN_CHANNELS = 16  # of images and of filters, from which on transformed tiles are worth while
 MIN_TILES = 32
-SHORT = {3: (1, 0), 5: (2, None)}  # of a filter's size: which of Winograd's, fast and high
+SHORT = {(3, False): 1, (3, True): 0, (5, False): 2, (5, True): None}  # by size, and if exact
 
 
 def conv(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
@@ -34,7 +34,7 @@ def conv_input(
     g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
 ) -> Array:
     """`numpy_.conv_input`, or a compiled kernel that computes the same."""
-    if _suits(g, w, groups, g[..., 0].size * w.size):
+    if _suits(g, w, groups, prod(g.shape[:-1]) * w.size):
         if prod(w.shape[:-2]) == 1 and not _padded(padding):
             return _each_pixel(g, w, size, stride)
         apart = _spread(g, stride)
@@ -46,7 +46,7 @@ def conv_input(
         around = tuple(zip(before, after, strict=True))
         ones = (1,) * len(stride)
         made = _compiled(_flat(apart, w, ones, around, dilation, size), turned=True)
-        if made is not None:
+        if made is not None and (apart is g or np.isfinite(made).all()):  # 0 · ∞ between slopes
             return made.reshape(len(g), *size, w.shape[-2])
     return numpy_.conv_input(g, w, size, stride, padding, dilation, groups)
 
@@ -97,10 +97,10 @@ def _short(
     kernel: Ints, stride: Ints, dilation: Ints, depth: int, channels: int, size: Ints, count: int
 ) -> int | None:
     """Which short convolution is worth while, if any."""
-    fits = kernel[0] == kernel[1] and kernel[0] in SHORT and prod(stride) == prod(dilation) == 1
+    fits = kernel[0] == kernel[1] and kernel[0] in (3, 5) and prod(stride) == prod(dilation) == 1
     if not fits or min(depth, channels) < MIN_CHANNELS or count * prod(size) < 4 * MIN_TILES:
         return None
-    return SHORT[kernel[0]][str(settings.precision()) == "high"]
+    return SHORT[kernel[0], settings.exact()]
 
 
 def _compiled(given: Any, turned: bool = False) -> Array | None:
@@ -114,7 +114,7 @@ def _compiled(given: Any, turned: bool = False) -> Array | None:
     if short is not None:
         return winograd.conv(short, x, w, padding, turned=turned)
     if prod(w.shape[:2]) == 1 and not _padded(padding):
-        return product.matmul(_pixels(x, stride, size), w[0, 0])
+        return product.matmul(_pixels(x, stride, size), w[0, 0].T if turned else w[0, 0])
     if size[1] < ROWS:
         return None
     if turned:
@@ -168,7 +168,8 @@ def _pixels(x: Array, stride: Ints, size: Ints) -> Array:
 
 def matmul(x: Any, y: Any) -> Any:
     """The product of two matrices, or numpy's of what else there is."""
-    if _plain(x) and _plain(y) and x.ndim == y.ndim == 2 and x.shape[1] == len(y):
+    both = _single(x) and _single(y) and x.ndim == y.ndim == 2 and x.shape[1] == len(y)
+    if both and settings.compiled(x.size * y.shape[1]):
         from .numba_ import product
 
         return product.matmul(x, y)
@@ -177,7 +178,7 @@ def matmul(x: Any, y: Any) -> Any:
 
 def relu(x: Any) -> Any:
     """max(x, 0)."""
-    if _plain(x):
+    if _single(x) and settings.ready(x.size, exact=True):
         from .numba_ import dense
 
         return dense.relu(x)
@@ -186,7 +187,7 @@ def relu(x: Any) -> Any:
 
 def masked(x: Any, chosen: Any) -> Any:
     """x where chosen, exactly 0 elsewhere."""
-    if _plain(x) and x.shape == chosen.shape:
+    if _single(x) and x.shape == chosen.shape and settings.ready(x.size, exact=True):
         from .numba_ import dense
 
         return dense.mask(x, chosen)
@@ -197,7 +198,7 @@ def max_pool(
     x: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints
 ) -> tuple[Array, Array]:
     """`pooling.max_pool`, or a compiled kernel that computes the same."""
-    if _plain(x) and x.ndim == 4 and prod(kernel) <= 256:
+    if _single(x) and x.ndim == 4 and prod(kernel) <= 256 and settings.ready(x.size, exact=True):
         from .numba_ import dense
 
         size = out_shape(x.shape[1:-1], kernel, stride, padding, dilation)
@@ -217,12 +218,13 @@ def place(
     dilation: Ints,
 ) -> Array:
     """`pooling.place`, or a compiled kernel that computes the same."""
-    if _plain(g) and g.ndim == 4 and winner.dtype == np.uint8:
+    fits = _single(g) and g.ndim == 4 and winner.dtype == np.uint8 and winner.shape == g.shape
+    if fits and settings.ready(g.size, exact=False):
         from .numba_ import dense
 
         spans = (d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
         apart = all(s >= span for s, span in zip(stride, spans, strict=True))
-        full = all(
+        full = apart and all(
             n == k * m and s == k and not any(around)
             for n, k, m, s, around in zip(
                 size, kernel, winner.shape[1:-1], stride, padding, strict=True
@@ -262,15 +264,14 @@ def standardise_back(g: Any, y: Any, axis: Ints, rate: Any, along: Any, shift: A
 def _by_channel(x: Any, axis: Ints) -> bool:
     """Whether all axes but the last are meant, of an array with whole vectors of channels."""
     return (
-        _plain(x) and x.ndim > 1 and axis == tuple(range(-x.ndim, -1)) and x.shape[-1] % WIDEST == 0
+        _single(x)
+        and x.ndim > 1
+        and axis == tuple(range(-x.ndim, -1))
+        and x.shape[-1] % WIDEST == 0
+        and settings.ready(x.size, exact=False)
     )
 
 
-def _plain(x: Any) -> bool:
-    """Whether there are compiled kernels for the array, and they are worth while."""
-    return (
-        isinstance(x, np.ndarray)
-        and x.dtype == np.float32
-        and x.size > 0
-        and settings.ready(x.size)
-    )
+def _single(x: Any) -> bool:
+    """Whether it is an array of the kind that compiled kernels know."""
+    return isinstance(x, np.ndarray) and x.dtype == np.float32 and x.size > 0 and x.ndim > 0

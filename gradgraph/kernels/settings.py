@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Self
 
@@ -37,7 +38,8 @@ _chosen = {"backend": "auto", "precision": "fast"}
 
 
 def backend(name: str | None = None) -> Setting:
-    """Choose what computes convolutions, for the whole process.
+    """Choose what computes convolutions, pools, masks, normalisations and products of matrices, for
+    the whole process.
 
     "numba" are compiled kernels for float32 (extra `fast`), "numpy" needs nothing, and takes every
     dtype. "auto", the default, takes compiled kernels where numba is installed, and leaves small
@@ -90,10 +92,11 @@ def precision(name: str | None = None) -> Setting:
 
 def _set(setting: str, name: Any, known: tuple[str, ...]) -> Setting:
     before = _chosen[setting]
-    value = before if name is None else name
-    _check(setting, value, known)
-    _chosen[setting] = value
-    return Setting(setting, value, before)
+    if name is None:
+        return Setting(setting, before, before)
+    _check(setting, name, known)
+    _chosen[setting] = name
+    return Setting(setting, name, before)
 
 
 def _check(setting: str, value: Any, known: tuple[str, ...]) -> None:
@@ -106,16 +109,19 @@ def _check(setting: str, value: Any, known: tuple[str, ...]) -> None:
 
 def compiled(work: float) -> bool:
     """Whether compiled kernels are to do so many multiplications."""
-    chosen = str(backend())
-    return chosen == "numba" or (chosen == "auto" and work >= WORTHWHILE and _has_numba())
+    chosen = _chosen["backend"]
+    return chosen == "numba" or (chosen == "auto" and work >= WORTHWHILE and _works())
 
 
-def ready(size: int) -> bool:
-    """Whether compiled kernels are to do something to so many numbers, for which they are not worth
-    to be compiled or loaded."""
-    chosen = str(backend())
-    loaded = "gradgraph.kernels.numba_" in sys.modules
-    return chosen == "numba" or (chosen == "auto" and size >= LARGE and loaded)
+def ready(size: int, exact: bool) -> bool:
+    """Whether compiled kernels are to do something simple to so many numbers.
+
+    What is `exact` waits until they are loaded for something else. What rounds does not: else it
+    would depend on what was computed before.
+    """
+    chosen = _chosen["backend"]
+    large = chosen == "auto" and size >= LARGE
+    return chosen == "numba" or (large and (_loaded() if exact else _works()))
 
 
 WORTHWHILE = 4e6  # multiplications in a convolution, below which numpy is as good
@@ -125,6 +131,28 @@ LARGE = 1 << 16  # numbers, below which a thread is not worth to be told of them
 @cache
 def _has_numba() -> bool:
     return find_spec("numba") is not None
+
+
+@cache
+def _works() -> bool:
+    """Whether compiled kernels are there; a numba that does not fit numpy is told once."""
+    if not _has_numba():
+        return False
+    try:
+        import_module("gradgraph.kernels.numba_.winograd")
+    except ImportError as error:
+        print(f"gradgraph: numpy computes, because numba fails: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _loaded() -> bool:
+    return "gradgraph.kernels.numba_.winograd" in sys.modules and _works()
+
+
+def exact() -> bool:
+    """Whether `precision` is "high"."""
+    return _chosen["precision"] == "high"
 
 
 if told := os.environ.get("GRADGRAPH_BACKEND"):

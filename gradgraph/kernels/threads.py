@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
 from math import prod
@@ -48,33 +49,30 @@ def run(work: Work, total: int, wait: Wait, unit: int = 1) -> None:
     Args:
         work: called with the number of a part, its first item, and the item after its last.
         total: how many items there are.
-        wait: wait(address, value) returns when another value stands at the address, or after a few
-            milliseconds. It holds no lock, and does not sleep: a core that sleeps takes as long as
-            a small convolution to wake up.
+        wait: wait(address, value) returns when another value stands at the address, or after some
+            twenty microseconds. It holds no lock, and does not sleep.
         unit: parts are multiples of it.
     """
     parts = split(total, count(), unit)
-    if len(parts) < 2 or not _alone.acquire(blocking=False):
-        for k, (first, end) in enumerate(parts):
-            work(k, first, end)
-        return
+    alone = len(parts) < 2 or not _alone.acquire(blocking=False)
     try:
-        crew = _crew(len(parts) - 1)
-        for worker, k in zip(crew, range(1, len(parts)), strict=False):
+        crew = [] if alone else _crew(len(parts) - 1)
+        for k, worker in enumerate(crew, 1):
             worker.begin(work, (k, *parts[k]), wait)
-        error: BaseException | None = None
+        failed: BaseException | None = None
         for k, (first, end) in enumerate(parts):
-            if k == 0 or crew[k - 1].give_back():
+            if not 0 < k <= len(crew) or crew[k - 1].give_back():
                 try:
                     work(k, first, end)
-                except BaseException as own:
-                    error = error or own
+                except BaseException as error:
+                    failed = failed or error
             else:
-                error = crew[k - 1].end(wait) or error
-        if error is not None:
-            raise error
+                failed = crew[k - 1].end(wait) or failed
+        if failed is not None:
+            raise failed
     finally:
-        _alone.release()
+        if not alone:
+            _alone.release()
 
 
 class _Worker(Thread):
@@ -90,8 +88,8 @@ class _Worker(Thread):
         self.start()
 
     def begin(self, work: Work, part: tuple[int, int, int], wait: Wait) -> None:
-        self.task = work, part, wait
         with self.changed:
+            self.task, self.error = (work, part, wait), None
             self.begun[0] += 1
             self.changed.notify_all()
 
@@ -101,6 +99,7 @@ class _Worker(Thread):
             if self.taken == self.begun[0]:
                 return False
             self.taken = self.ended[0] = int(self.begun[0])
+            self.task = None
             return True
 
     def end(self, wait: Wait) -> BaseException | None:
@@ -121,13 +120,15 @@ class _Worker(Thread):
                     self.changed.wait()
                 self.taken = done = int(self.begun[0])
                 work, part, wait = self.task
+            failed: BaseException | None = None
             try:
                 work(*part)
             except BaseException as error:
-                self.error = error
+                failed = error
             del work
             with self.changed:
-                self.ended[0] = done
+                if self.begun[0] == done:  # nobody left an interrupted call and began another one
+                    self.error, self.ended[0] = failed, done
                 self.changed.notify_all()
             wait(self.begun.ctypes.data, done)
 
@@ -137,9 +138,11 @@ _workers: list[_Worker] = []
 
 
 def _crew(size: int) -> list[_Worker]:
-    while len(_workers) < size:
-        _workers.append(_Worker())
-    return _workers
+    """As many workers as there are, or can be had."""
+    with suppress(RuntimeError):  # a thread cannot be started
+        while len(_workers) < size:
+            _workers.append(_Worker())
+    return _workers[:size]
 
 
 def _forget() -> None:

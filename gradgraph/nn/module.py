@@ -91,7 +91,8 @@ class Module:
         """The leaves that require grad: what an optimiser changes; or only those that this module
         holds itself."""
         if not below:
-            return (t for _, t in self._held() if isinstance(t, Tensor) and t.requires_grad)
+            own = {id(t): t for _, t in self._held() if isinstance(t, Tensor)}
+            return (t for t in own.values() if t.requires_grad)
         return (t for _, t in self.named_parameters())
 
     def named_generators(self) -> Iterator[tuple[str, np.random.Generator]]:

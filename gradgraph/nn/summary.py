@@ -192,7 +192,7 @@ def _rows(graph: Graph, frozen: set[int]) -> tuple[list[Row], int]:
             readers.setdefault(slot, []).append(step)
     biases: set[int] = set()  # outputs of the steps that add the bias of the layer before
     rows: list[Row] = []
-    normal: dict[int, int] = {}  # the result of a normalisation so far: the place of its row
+    normal: dict[int, tuple[int, str]] = {}  # the result of a normalisation so far: row and scope
     others: list[Step] = []
     for step in graph.steps:
         geometry = _geometry(step, graph)
@@ -201,9 +201,10 @@ def _rows(graph: Graph, frozen: set[int]) -> tuple[list[Row], int]:
         if step.output in biases or isinstance(step.op, Part):
             continue
         own = {_source(slot, makers) for slot in step.inputs} & learned
-        norm = next((normal[i] for i in (_made(s, makers) for s in step.inputs) if i in normal), -1)
-        if norm >= 0 and own and isinstance(step.op, _AFFINE):
-            normal[step.output] = norm
+        places = (_made(slot, makers) for slot in step.inputs)
+        norm, scope = next((normal[i] for i in places if i in normal), (-1, ""))
+        if norm >= 0 and scope == step.scope and own and isinstance(step.op, _AFFINE):
+            normal[step.output] = norm, scope
             shape = graph.specs[step.output].shape
             rows[norm] = replace(
                 rows[norm],
@@ -225,7 +226,7 @@ def _rows(graph: Graph, frozen: set[int]) -> tuple[list[Row], int]:
         weights = sum(graph.specs[slot].size for slot in own)
         flops = graph.cost(step)
         if geometry is None and step.scope and isinstance(step.op, _AFFINE):
-            normal[step.output] = len(rows)
+            normal[step.output] = len(rows), step.scope
             while others and _before(others[-1], step):
                 flops += graph.cost(others.pop())
         if bias is not None:
@@ -235,7 +236,7 @@ def _rows(graph: Graph, frozen: set[int]) -> tuple[list[Row], int]:
         data = [slot for slot in step.inputs if _source(slot, makers) not in learned]
         source = (data or step.inputs)[0]
         if isinstance(step.op, Standardise):  # of groups it normalises another shape
-            source, normal[step.output] = _made(source, makers), len(rows)
+            source, normal[step.output] = _made(source, makers), (len(rows), step.scope)
         x, y = graph.specs[source], result(step, graph)
         if geometry is None:
             k: Shape = ()
@@ -361,6 +362,8 @@ def _bias(step: Step, readers: list[Step], graph: Graph, learned: set[int]) -> S
     if step.op.style != "linear" or len(readers) != 1 or not isinstance(readers[0].op, Add):
         return None
     others = [slot for slot in readers[0].inputs if slot != step.output]
+    if readers[0].scope != step.scope:
+        return None
     fits = others and all(slot in learned and graph.specs[slot].ndim == 1 for slot in others)
     return readers[0] if fits else None
 

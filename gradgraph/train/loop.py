@@ -32,22 +32,22 @@ class Epoch:
         loss: mean over the items that were learned from, while the weights changed.
         metrics: the same of each metric.
         gradient: mean norm of the gradient of all parameters, before clipping.
-        least, weakest: the smallest norm that the gradient of a layer's parameters together had in
-            the last step, and the layer's name: where a gradient has vanished.
         validation: loss and metrics on the items held out; empty if there are none.
         lr: the learning rate at its end.
         seconds: how long it took.
+        least, weakest: the smallest norm that the gradient of a layer's parameters together had in
+            the last step, before clipping, and the layer's name: where a gradient has vanished.
     """
 
     number: int
     loss: float
     metrics: dict[str, float]
     gradient: float
-    least: float
-    weakest: str
     validation: dict[str, float]
     lr: float
     seconds: float
+    least: float = 0.0
+    weakest: str = ""
 
 
 @dataclass
@@ -186,12 +186,15 @@ def fit(
                 model.train()
                 sums = _Sums(metrics)
                 for x, y in _pairs("fit", data):
-                    sums.add(len(x), *_step(model, x, y, loss, optimizer, clip, number))
+                    value, scores, norm = _step(model, x, y, loss, optimizer, clip, number)
+                    sums.add(len(x), value, scores, y, norm)
                     if isinstance(schedule, Schedule):
                         schedule.step()
                     speed = sums.items / (time.perf_counter() - start)
                     shown.step(number, sums.means() | {"items/s": speed})
-                least, weakest = _weakest(model)
+                least, weakest = _weakest(model, optimizer)
+                if clip is not None and norm > clip:
+                    least *= norm / clip  # as it was before
                 held = {} if held_out is None else evaluate(model, held_out, loss, metrics)
                 means = sums.means()
                 if isinstance(schedule, ReduceLROnPlateau):
@@ -202,19 +205,19 @@ def fit(
                     means["loss"],
                     {name: means[name] for name in metrics},
                     means["gradient"],
-                    least,
-                    weakest,
                     held,
                     optimizer.lr,
                     seconds,
+                    least,
+                    weakest,
                 )
                 training.epochs.append(epoch)
                 training.best = _least(training.epochs)
                 if training.best == number:
                     best.weights = model.state_dict()
-                told = means | {f"smallest ({weakest})": least}
-                told |= {f"validation {k}": v for k, v in held.items()}
-                shown.epoch(number, told | {"items/s": sums.items / seconds})
+                line = means | {f"smallest ({weakest})": least}
+                line |= {f"validation {k}": v for k, v in held.items()}
+                shown.epoch(number, line | {"items/s": sums.items / seconds})
                 if checkpoint is not None:
                     io.save(checkpoint, **parts, best=best, epochs=[*map(vars, training.epochs)])
     finally:
@@ -237,8 +240,8 @@ def _step(
     optimizer: Optimizer,
     clip: float | None,
     epoch: int,
-) -> tuple[float, Any, Any, float]:
-    """One step down the loss of a batch: the loss, the scores, the truth, the gradient's norm."""
+) -> tuple[float, Any, float]:
+    """One step down the loss of a batch: the loss, the scores, the gradient's norm."""
     optimizer.zero_grad()
     scores = model(asarray(x))
     value = loss(scores, y)
@@ -247,7 +250,7 @@ def _step(
     value.backward()
     norm = clip_grad_norm(optimizer.parameters, np.inf if clip is None else clip)
     optimizer.step()
-    return value.item(), scores, y, norm
+    return value.item(), scores, norm
 
 
 def _why(model: Module, x: Any, y: Any, loss: float, epoch: int) -> tuple[str, str]:
@@ -301,13 +304,17 @@ def evaluate(
     return means
 
 
-def _weakest(model: Module) -> tuple[float, str]:
+def _weakest(model: Module, optimizer: Optimizer) -> tuple[float, str]:
     """The smallest norm of the gradient of a layer's own parameters, 0 without one, and its name.
 
-    A layer as a whole: a bias before a normalisation never has a gradient.
+    A layer as a whole: a bias before a normalisation never has a gradient. Only what the optimiser
+    changes: what it leaves alone it does not forget the gradients of.
     """
-    layers = ((name or "itself", m.parameters(below=False)) for name, m in model.named_modules())
-    held = ((name, list(parameters)) for name, parameters in layers)
+    known = {id(p) for p in optimizer.parameters}
+    held = (
+        (name or "itself", [p for p in module.parameters(below=False) if id(p) in known])
+        for name, module in model.named_modules()
+    )
     return min(((clip_grad_norm(ps, np.inf), name) for name, ps in held if ps), default=(0.0, ""))
 
 

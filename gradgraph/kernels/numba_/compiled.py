@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llvmlite import binding
 from numba import njit
 
 KERNELS: list[Any] = []  # in the order in which they were made
@@ -41,8 +43,10 @@ def _say_once(text: str) -> None:
         print(text, file=sys.stderr)
 
 
+@cache
 def _stamp() -> int:
-    """A number for the sources here: numba looks at the file of a function only, not at what the
-    function calls."""
+    """A number for the sources here and for the vectors of the machine: numba looks at the file of
+    a function only, not at what the function calls."""
     here = sorted(Path(__file__).parent.glob("*.py"))
-    return zlib.crc32(b"".join(path.read_bytes() for path in here))
+    machine = str(sorted(binding.get_host_cpu_features().items())).encode()
+    return zlib.crc32(b"".join([machine, *(path.read_bytes() for path in here)]))

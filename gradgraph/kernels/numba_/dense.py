@@ -51,13 +51,13 @@ def _mask(x: int, chosen: int, y: int, first: int, end: int) -> None:  # fmt: sk
 
 @kernel
 def _better(x: int, best: int, winner: int, channels: int, tap: int) -> None:  # fmt: skip
-    """Where a pixel is greater than the best so far, it is the best, and its tap the winner."""
+    """Where a pixel is greater than the best so far, or NaN, it is the best, its tap the winner."""
     whole = channels // LANES * LANES
     for c in range(0, whole, LANES):
         better_vector(x + c * FLOAT, best + c * FLOAT, winner + c, np.uint8(tap))
     for c in range(whole, channels):
         v = get(x + c * FLOAT)
-        if v > get(best + c * FLOAT):
+        if v > get(best + c * FLOAT) or v != v:
             put(best + c * FLOAT, v)
             put_byte(winner + c, np.uint8(tap))
 

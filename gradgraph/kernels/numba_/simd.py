@@ -380,12 +380,12 @@ def mask_vector(context: Any, x: Any, chosen: Any, y: Any) -> Any:
 
 @intrinsic
 def better_vector(context: Any, x: Any, best: Any, winner: Any, tap: Any) -> Any:
-    """Where x is greater than the best so far, it is the best and its tap the winner."""
+    """Where x is greater than the best so far, or NaN, it is the best and its tap the winner."""
 
     def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
         x, best, winner, tap = arguments
         v, held = _load(b, x, _int(0)), _load(b, best, _int(0))
-        better = b.fcmp_ordered(">", v, held)
+        better = b.or_(b.fcmp_ordered(">", v, held), b.fcmp_unordered("uno", v, v))
         _store(b, b.select(better, v, held), best, _int(0))
         place = b.inttoptr(winner, ir.PointerType())
         none = ir.Constant(_BYTES, ir.Undefined)
