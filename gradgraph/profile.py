@@ -6,7 +6,6 @@ find one hand it their work; it lets them do it as usual, and looks at the clock
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -19,7 +18,6 @@ from typing import Any, Self
 import numpy as np
 
 from .errors import DomainError, GradError
-from .files import write
 from .mode import current, switch
 from .node import Vertex
 from .spec import brief
@@ -205,6 +203,10 @@ class Profile:
             DomainError: if the path has another ending.
             OSError: if it cannot be written; the old file is then untouched.
         """
+        import json  # seldom asked for, like what writes files
+
+        from .files import write
+
         if Path(path).suffix.lower() != ".json":
             raise DomainError("profile", f"{str(path)!r} does not end in .json", "Use step.json.")
         events = [

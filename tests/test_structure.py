@@ -7,6 +7,7 @@ import inspect
 import json
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -44,6 +45,15 @@ MODULES = {
     ): path
     for path in sorted(ROOT.rglob("*.py"))
 }
+
+
+def test_every_package_is_in_the_wheel():
+    """The list is written by hand, for `viz/` is mapped into the package."""
+    told = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = set(told["tool"]["setuptools"]["packages"])
+    for name, folder in (("gradgraph", ROOT), ("gradgraph.viz", ROOT.parent / "viz")):
+        for path in folder.rglob("__init__.py"):
+            assert ".".join((name, *path.parent.relative_to(folder).parts)) in packages
 
 
 def floor_of(module):

@@ -222,15 +222,9 @@ def place(
     if fits and settings.ready(g.size, exact=False):
         from .numba_ import dense
 
-        spans = (d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
-        apart = all(s >= span for s, span in zip(stride, spans, strict=True))
-        full = apart and all(
-            n == k * m and s == k and not any(around)
-            for n, k, m, s, around in zip(
-                size, kernel, winner.shape[1:-1], stride, padding, strict=True
-            )
-        )
-        return dense.place(g, winner, size, kernel, stride, padding, dilation, apart, full)
+        padded = tuple(n + b + a for n, (b, a) in zip(size, padding, strict=True))
+        lie = pooling.spacing(padded, kernel, stride, dilation, winner.shape[1:-1])
+        return dense.place(g, winner, size, kernel, stride, padding, dilation, *lie)
     return pooling.place(g, winner, size, kernel, stride, padding, dilation)
 
 

@@ -97,6 +97,18 @@ def pick(
     return out
 
 
+def spacing(
+    padded: Ints, kernel: Ints, stride: Ints, dilation: Ints, positions: Ints
+) -> tuple[bool, bool]:
+    """Whether windows share no pixel, and whether they even cover a padded image without a gap."""
+    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    apart = all(s >= span for s, span in zip(stride, spans, strict=True))
+    tiled = apart and all(
+        n == k * m and s == k for n, k, s, m in zip(padded, kernel, stride, positions, strict=True)
+    )
+    return apart, tiled
+
+
 def place(
     g: Array,
     winner: Array,
@@ -108,12 +120,7 @@ def place(
 ) -> Array:
     """Transpose of `pick`: each g added at the pixel that won, in a (N, *size, C) image."""
     padded = tuple(n + b + a for n, (b, a) in zip(size, padding, strict=True))
-    spans = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    apart = all(s >= span for s, span in zip(stride, spans, strict=True))
-    tiled = apart and all(
-        n == k * m and s == k
-        for n, k, s, m in zip(padded, kernel, stride, winner.shape[1:-1], strict=True)
-    )
+    apart, tiled = spacing(padded, kernel, stride, dilation, winner.shape[1:-1])
     image = (np.empty if tiled else np.zeros)((len(g), *padded, g.shape[-1]), g.dtype)
     for i, (_, where) in enumerate(taps(kernel, stride, dilation, winner.shape[1:-1])):
         share = masked(g, winner == i)

@@ -228,14 +228,11 @@ def _write_plain(b: _Block, matrix: Matrix, *arguments: Any) -> None:
 
 
 def _write_result(b: _Block, matrix: Matrix, *arguments: Any) -> None:
-    *source, to, to_row, to_column, bias, low, flag = arguments
-    added, least = _load(b, bias, _int(0)), _everywhere(b, low)
+    *source, to, to_row, to_column, flag = arguments
     strange = [_load(b, flag, _int(0))]
 
     def put(i: int, j: int, value: Any) -> None:
-        value = b.fadd(value, added)
         strange[0] = _fma(b, value, _constant(0.0), strange[0])
-        value = b.select(b.fcmp_ordered("<", value, least), least, value)
         _store(b, value, to, b.add(b.mul(to_row, _int(i)), b.mul(to_column, _int(j))))
 
     _both_ways(b, matrix, source, put)
@@ -464,9 +461,8 @@ def transform(
 @intrinsic
 def result(
     context: Any, which: Any, x: Any, row: Any, column: Any, y: Any, y_row: Any, y_column: Any,
-    bias: Any, low: Any, flag: Any,
+    flag: Any,
 ) -> Any:  # fmt: skip
-    """y = max(Aᵀ x A + bias, low) for one vector of channels; `flag` becomes NaN, and stays it, if
-    a number before the maximum is infinite or NaN."""
-    whole = types.int64
-    return types.void(*[whole] * 8, types.float32, whole), _result_one
+    """y = Aᵀ x A for one vector of channels; `flag` becomes NaN, and stays it, if a number of it is
+    infinite or NaN."""
+    return types.void(*[types.int64] * 8), _result_one

@@ -2,9 +2,8 @@
 
 An image is cut into tiles that give m × m results each. Every tile is transformed into
 n × n = (m + r - 1)² numbers per channel, the filter too; at each of the n² points a matrix product
-takes channels to channels, over many tiles at once; and the products are transformed back, where
-bias and relu cost nothing more. A block of tiles is done from beginning to end, so that it stays in
-the cache.
+takes channels to channels, over many tiles at once; and the products are transformed back. A block
+of tiles is done from beginning to end, so that it stays in the cache.
 
 The gradient of the image is such a convolution with the filter turned around. The gradient of the
 filter multiplies the same transforms of tiles with those of the slopes, and sums over tiles.
@@ -165,9 +164,9 @@ def _write_filters(
 def _write_tiles(
     which: int, points: int, m: int, capacity: int, columns: int, step: int, y: int,
     height: int, width: int, channels: int, across: int, down: int, first: int, count: int,
-    bias: int, low: float, flag: int, border: int,
+    flag: int, border: int,
 ) -> None:  # fmt: skip
-    """Transform products back into step² results for each tile, with bias and a least value."""
+    """Transform products back into step² results for each tile."""
     plane, pixel = _plane(capacity, columns), channels * FLOAT
     for t in range(count):
         image, place = divmod(first + t, across * down)
@@ -181,7 +180,7 @@ def _write_tiles(
             source = m + (t * columns + k) * FLOAT
             result(
                 which, source, points * plane, plane, at + k * FLOAT, row, column,
-                bias + k * FLOAT, low, flag,
+                flag,
             )  # fmt: skip
         if not whole:
             for a in range(min(step, height - i)):
@@ -194,7 +193,7 @@ def _convolve(
     which: int, points: int, step: int, x: int, height: int, width: int, depth: int,
     top: int, left: int, u: int, y: int, p: int, q: int, channels: int, across: int, down: int,
     first: int, end: int, block: int, stride: int, columns: int, v: int, m: int,
-    bias: int, low: float, flag: int, border: int, zero: int,
+    flag: int, border: int, zero: int,
 ) -> None:  # fmt: skip
     """The results of the tiles from `first` to `end`, block by block."""
     for start in range(first, end, block):
@@ -209,7 +208,7 @@ def _convolve(
         _multiply(points, v, count, block, stride, depth, u, columns, m, zero)
         _write_tiles(
             which, points, m, block, columns, step, y, p, q, channels,
-            across, down, start, count, bias, low, flag, border,
+            across, down, start, count, flag, border,
         )  # fmt: skip
 
 
@@ -281,20 +280,15 @@ def conv(
     x: Array,
     w: Array,
     padding: Pairs,
-    *,
     turned: bool = False,
-    bias: Array | None = None,
-    low: float = -np.inf,
 ) -> Array | None:
-    """max(x * w + bias, low); None if a number in it is infinite or NaN, which spread in a tile.
+    """x * w; None if a number in it is infinite or NaN, which spread in a tile.
 
     Args:
         which: of SHORT; its r is the size of the filter.
         x, w: images and filters.
         padding: zeros (before, after) rows and columns; may be negative.
         turned: convolve with the filter turned around, as the gradient of an image does.
-        bias: one number for each filter.
-        low: the least value of a result: 0 for relu.
     """
     short = SHORT[which]
     n, height, width, depth = x.shape
@@ -307,9 +301,6 @@ def conv(
     down, across = -(-p // short.m), -(-q // short.m)
     stride, columns = lanes(depth), lanes(channels)
     u = filters(which, w, turned)
-    added = np.zeros(columns, np.float32)
-    if bias is not None:
-        added[:channels] = bias
     room = BLOCK_BYTES // (short.points**2 * (stride + columns) * FLOAT)
     tiles = n * down * across
     block = max(ROWS, min(room, -(-tiles // threads.count())) // ROWS * ROWS)
@@ -322,8 +313,7 @@ def conv(
             which, short.points, short.m, x.ctypes.data, height, width, depth,
             padding[0][0], padding[1][0], u.ctypes.data, y.ctypes.data, p, q, channels,
             across, down, first, end, block, stride, columns, v.ctypes.data, m.ctypes.data,
-            added.ctypes.data, np.float32(low), flags[thread].ctypes.data,
-            border.ctypes.data, ZERO.ctypes.data,
+            flags[thread].ctypes.data, border.ctypes.data, ZERO.ctypes.data,
         )  # fmt: skip
 
     parallel.run(part, tiles, ROWS)
