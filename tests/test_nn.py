@@ -440,6 +440,18 @@ class TestSummary:
             *(("0", 12), ("1", 3), ("2", 3), ("3", 6), ("4", 3)),
         ]
 
+    @pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+    def test_a_line_of_numbers_is_one_row(self, shape):
+        class Line(nn.Module):
+            def __init__(self):
+                self.a, self.b = (gg.Tensor(v, requires_grad=True) for v in (2.0, 1.0))
+
+            def forward(self, x):
+                return self.a * x + self.b
+
+        (row,) = gg.summary(Line(), shape).rows
+        assert (row.weights, row.shape, row.m_out) == (2, shape, shape[-1] if shape else 1)
+
     def test_a_norm_in_use_is_one_row_too(self):
         net = nn.Sequential(nn.BatchNorm(4), nn.ReLU())
         learning, using = gg.summary(net, (1, 4, 4, 4)), gg.summary(net.eval(), (1, 4, 4, 4))

@@ -209,7 +209,7 @@ def _rows(graph: Graph, frozen: set[int]) -> tuple[list[Row], int]:
             rows[norm] = replace(
                 rows[norm],
                 n_out=shape[1:-1],
-                m_out=shape[-1],
+                m_out=shape[-1] if shape else 1,
                 shape=shape,
                 weights=rows[norm].weights + sum(graph.specs[slot].size for slot in own),
                 flops=rows[norm].flops + graph.cost(step),
