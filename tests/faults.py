@@ -1102,14 +1102,14 @@ _POOL = (
     ),
     Fault(
         "pool kernel: windows that overlap along one axis only are taken to be apart",
-        POOLING + "place",
+        POOLING + "spacing",
         "apart = all(",
         "apart = any(",
         ("max_pool", "pick", "place"),
     ),
     Fault(
         "pool kernel: what remains beside the last window is not set to zero",
-        POOLING + "place",
+        POOLING + "spacing",
         "n == k * m and s == k",
         "s == k",
         ("max_pool", "pick", "place"),
@@ -1190,7 +1190,7 @@ _WINDOWS = (
     ),
     Fault(
         "max_pool: dilated windows that interleave are taken to be apart",
-        POOLING + "place",
+        POOLING + "spacing",
         "d * (k - 1) + 1 for",
         "k for",
         ("max_pool", "pick", "place"),
