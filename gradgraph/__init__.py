@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import ops
 from .checkpoint import checkpoint
+from .compile import compile
 from .debug import debug
 from .errors import (
     DomainError,
@@ -65,6 +66,7 @@ __all__ = [
     "backend",
     "capture",
     "checkpoint",
+    "compile",
     "cuboids",
     "debug",
     "draw",

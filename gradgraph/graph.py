@@ -83,10 +83,10 @@ class Graph:
         """
         heads = list(_flatten(outputs))
         if inputs is None:
-            order = _ancestors(heads, set())
+            order = ancestors(heads, set())
             return Graph.between([v for v in order if v.op is None and v.requires_grad], heads)
         starts = list(_flatten(inputs))
-        reached = set(_ancestors(heads, set(starts)))
+        reached = set(ancestors(heads, set(starts)))
         for v in starts:
             if v not in reached:
                 raise GradError(
@@ -99,7 +99,7 @@ class Graph:
     @staticmethod
     def between(starts: Sequence[Vertex], heads: Sequence[Vertex]) -> Graph:
         """The graph from some vertices to others; those that nothing depends on are in it too."""
-        order = _ancestors([*heads, *starts], set(starts))
+        order = ancestors([*heads, *starts], set(starts))
         slot = {v: i for i, v in enumerate(order)}
         begins = set(starts)
         steps = []
@@ -235,7 +235,7 @@ def _flatten(tensors: Any) -> Iterable[Vertex]:
             )
 
 
-def _ancestors(heads: Iterable[Vertex], stop: set[Vertex]) -> list[Vertex]:
+def ancestors(heads: Iterable[Vertex], stop: set[Vertex]) -> list[Vertex]:
     """Everything that the heads were computed from, oldest first."""
     found = set()
     stack = list(heads)

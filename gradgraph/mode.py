@@ -29,6 +29,7 @@ class Mode:
         scope: dotted path of the open scopes, e.g. `"net.features.conv1"`.
         origin: the forward vertex and the rule (`"vjp_x"`) on whose behalf a sweep computes.
         debug: who watches ops and sweeps for values that are not finite (see `debug.py`), or None.
+        tape: who notes down what a function does while it is compiled (see `compile/`), or None.
         line: the user's line that applies the op; kept by vertices that are made while debugging.
     """
 
@@ -37,6 +38,7 @@ class Mode:
     scope: str = ""
     origin: tuple[Any, str] | None = None
     debug: Any = None
+    tape: Any = None
     line: str = ""
 
 
@@ -152,7 +154,7 @@ class switch:  # noqa: N801
         plain = frame is None and outer.__class__ is Mode
         state: Any = self._change(outer) if plain else outer
         key: object = state
-        if not plain or state.debug:  # ops look for `debug` only where the mode is no plain one
+        if not plain or state.debug or state.tape:  # ops look for them in a mode that is not plain
             key = object()
             beneath = outer.running() if isinstance(outer, _Layer) else ()
             if frame is not None:

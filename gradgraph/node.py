@@ -90,6 +90,8 @@ class Vertex:
         The leaf's own array if nobody else can see it (no view, no graph), else a fresh copy:
         what was computed or handed out from the old value never changes.
         """
+        if tape := current().tape:
+            tape.refuse("own", self)
         data = self._data
         if not alone(self) or not data.flags.writeable:
             data = self._data = np.array(data)

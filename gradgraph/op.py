@@ -56,6 +56,9 @@ class Op:
 
     Methods of a subclass, for arguments `x, w`:
         forward(x, w): the result, from arrays.
+        into(out, x, w): the same, written to `out` (a tuple, if there are several or `saves`),
+            which none of the arguments overlaps; for plans of `compile`. None if there is no
+            such thing.
         vjp_x(g, out, x, w): cotangent of x from the cotangent g of the result.
         jvp_x(t, out, x, w): tangent of the result from the tangent t of x.
         spec(x, w): shape and dtype of the result; raises the errors that teach.
@@ -73,6 +76,7 @@ class Op:
     """
 
     registry: ClassVar[dict[str, type[Op]]] = {}  # by name; "module.name" where we had it first
+    into: ClassVar[Any] = None  # see `forward`
     vertex: ClassVar[type[Vertex]] = Vertex
     traced: ClassVar[type[Vertex] | None] = None  # the vertex that has no values, see trace.py
 

@@ -11,6 +11,7 @@ import numpy as np
 from . import ops
 from .node import Vertex
 from .op import Op
+from .ops.operand import known
 
 
 def raw(value: Any) -> Any:
@@ -22,7 +23,7 @@ def ask(question: Any, *operands: Any) -> Any:
     """What a comparison answers: an array; for a traced operand an op, which asks later."""
     name = question.__name__
     op = getattr(ops, _LONG_NAMES.get(name, name))
-    if any(x.__class__ is Op.traced for x in operands):
+    if not all(map(known, operands)):
         return op(*operands)
     try:
         return question(*map(raw, operands))

@@ -26,14 +26,14 @@ def apply(op: Any, *args: Any) -> Any:
     mode = MODE.get()
     if mode.__class__ is not Mode:
         mode = mode.resolve()
-        if mode.debug:
-            return mode.debug.apply(op, args)
+        if watch := mode.tape or mode.debug:
+            return watch.apply(op, args)
     if len(args) != len(op.args) and not (op.variadic and len(args) >= len(op.args) - 1):
         raise TypeError(
             f"{op.name} takes ({', '.join(op.args)}), but was given {len(args)} arguments"
         )
     if op.traced in [a.__class__ for a in args]:
-        return _trace(op, args, mode)
+        return foresee(op, args, mode)
     if not any(isinstance(a, Vertex) for a in args):
         arrays = [a if isinstance(a, SCALARS) else _array(op, a) for a in args]
         data, _ = compute(op, arrays)
@@ -65,7 +65,7 @@ def _follows(op: Any, args: Sequence[Any]) -> bool:
     )
 
 
-def _trace(op: Any, args: Sequence[Any], mode: Mode) -> Any:
+def foresee(op: Any, args: Sequence[Any], mode: Mode) -> Any:
     """The op on operands of which only shape and dtype are known: recorded, not computed."""
     inputs = tuple(a if isinstance(a, Vertex) else _constant(op, a, True) for a in args)
     spec = op.foreseen(inputs)
@@ -133,8 +133,8 @@ def apply1(op: Any, x: Any) -> Any:
     mode = MODE.get()
     if mode.__class__ is not Mode:
         mode = mode.resolve()
-        if mode.debug:
-            return mode.debug.apply(op, (x,))
+        if watch := mode.tape or mode.debug:
+            return watch.apply(op, (x,))
     try:
         data = op.forward(x._data)
     except Exception as error:
@@ -157,8 +157,8 @@ def apply2(op: Any, x: Any, y: Any) -> Any:
     mode = MODE.get()
     if mode.__class__ is not Mode:
         mode = mode.resolve()
-        if mode.debug:
-            return mode.debug.apply(op, (x, y))
+        if watch := mode.tape or mode.debug:
+            return watch.apply(op, (x, y))
     try:
         data = op.forward(x._data, y._data)
     except Exception as error:

@@ -11,7 +11,7 @@ import numpy as np
 from . import ops
 from .errors import DTypeError, GradError, GradgraphError, ShapeError
 from .methods import Methods
-from .mode import current
+from .mode import current, no_grad
 from .node import Vertex, leaf, make
 from .op import Op
 from .protocol import COMPARISONS, FUNCTIONS, UFUNCS, ask, raw
@@ -72,6 +72,8 @@ class Tensor(Methods):
     @property
     def data(self) -> Array:
         """The values, read-only. Change a leaf with `assign`; copy with `numpy`."""
+        if (tape := current().tape) and not tape.knows(self):
+            tape.refuse("data", self)
         data: Array = self._data
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
@@ -104,6 +106,8 @@ class Tensor(Methods):
     @property
     def grad(self) -> Tensor | None:
         """The gradient that `backward` accumulated here, or None."""
+        if tape := current().tape:
+            return tape.gradient(self)  # type: ignore[no-any-return]
         return self._grad  # type: ignore[no-any-return]
 
     @grad.setter
@@ -118,7 +122,10 @@ class Tensor(Methods):
                     f" {show(self.shape)} {self.dtype}",
                     "Assign a tensor of the same shape and dtype, or None.",
                 )
-        self._grad = value
+        if tape := current().tape:
+            tape.set_gradient(self, value)
+        else:
+            self._grad = value
 
     def detach(self) -> Tensor:
         """The same values as a leaf without a past; shares no later change.
@@ -127,6 +134,9 @@ class Tensor(Methods):
         >>> (w * 3).detach().requires_grad
         False
         """
+        if current().tape:
+            with no_grad():
+                return ops.alias(self)  # type: ignore[no-any-return]
         return leaf(Tensor, self.data)  # type: ignore[no-any-return]
 
     def numpy(self) -> Array:
@@ -170,6 +180,9 @@ class Tensor(Methods):
                 f"the tensor was computed by {self.op.name}; only leaves hold state",
                 "Assign to the parameter it was computed from.",
             )
+        if tape := current().tape:
+            tape.assign(self, value)
+            return
         if value.__class__ is Op.traced:
             return  # while a function is traced, its state does not change
         new = _array(value) if not isinstance(value, Vertex) else value._data
@@ -239,9 +252,12 @@ class Tensor(Methods):
                 )
             if seed.dtype != self.dtype:
                 seed = ops.cast(seed, self.dtype)
-            if not create_graph and isinstance(seed, Vertex):
+            if isinstance(seed, Vertex) and not (create_graph or current().tape):
                 seed = seed._data
         order = reach([self])
+        if tape := current().tape:
+            tape.backward(order, self, seed, create_graph)
+            return
         grads = pull(order, [(self, seed)], create_graph)
         for v in grads:
             if v._data.dtype.kind != "f":

@@ -16,7 +16,7 @@ import numpy as np
 from . import ops
 from .errors import GradError, ShapeError
 from .graph import Graph
-from .mode import no_grad
+from .mode import current, no_grad
 from .node import Vertex, leaf
 from .op import Op
 from .spec import Spec
@@ -24,7 +24,7 @@ from .tensor import Tensor, asarray
 
 
 class Traced(Tensor):
-    """A tensor of which only shape and dtype are known; made by `trace` and `vmap`."""
+    """A tensor of which only shape and dtype are known; made by `trace`, `vmap` and `compile`."""
 
     __slots__ = ()
 
@@ -47,8 +47,10 @@ class Traced(Tensor):
         raise self._unknown("assign")
 
     def backward(self, cotangent: Any = None, create_graph: bool = False) -> None:
-        """Raises: there are no values to put into `.grad`."""
-        raise self._unknown("backward")
+        """Raises, but while a function is compiled: there are no values to put into `.grad`."""
+        if not current().tape:
+            raise self._unknown("backward")
+        super().backward(cotangent, create_graph)
 
     def __repr__(self) -> str:
         return f"Traced({Spec.of(self._data)})"
@@ -56,12 +58,16 @@ class Traced(Tensor):
     def _unknown(self, where: str) -> GradError:
         return GradError(
             where,
-            f"the values of this tensor ({Spec.of(self._data)}) are not known: gg.trace or gg.vmap"
-            " is running the function, and it stands for any input of its shape",
+            f"the values of this tensor ({Spec.of(self._data)}) are not known: {_who()} is running"
+            " the function, and it stands for any input of its shape",
             "Use gg.grad instead of backward(), and read values outside."
             if where == "backward"
             else "Choose by value with gg.where instead of if, and read values outside.",
         )
+
+
+def _who() -> str:
+    return "gg.compile" if current().tape else "gg.trace or gg.vmap"
 
 
 Op.traced = Traced

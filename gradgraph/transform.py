@@ -19,6 +19,7 @@ from .errors import DTypeError, GradError, ShapeError
 from .mode import current, enable_grad
 from .node import Vertex, leaf
 from .op import Op
+from .ops.operand import known
 from .spec import show
 from .sweep import downstream, fit, pull, push, reach
 from .tensor import Tensor
@@ -30,7 +31,7 @@ def _aliases(name: str, xs: Sequence[Any]) -> list[Tensor]:
     """Fresh tracked tensors with the values of xs, linked to those of them that are tracked."""
     result = []
     for i, x in enumerate(xs):
-        traced = x.__class__ is Op.traced
+        traced = not known(x)
         tracked = traced or (isinstance(x, Vertex) and x.requires_grad and current().record)
         data = x._data if isinstance(x, Vertex) else np.array(x)
         if data.dtype.kind != "f":

@@ -451,8 +451,8 @@ _REDUCE = (
     Fault(
         "sum: an empty tuple of axes is taken for all axes",
         REDUCE + "Sum.forward",
-        "axis=self.axis",
-        "axis=self.axis or None",
+        "self.axis",
+        "self.axis or None",
     ),
     Fault(
         "sum: the VJP divides as that of a mean",
@@ -964,7 +964,7 @@ _CONV = (
     Fault(
         "conv kernel: the filter is not flipped in the gradient of the image",
         KERNELS + "conv_input",
-        "w[(slice(None, None, -1),) * len(kernel)]",
+        "w[(slice(None, None, -1),) * len(span)]",
         "w",
         ("conv", "conv_input"),
     ),
@@ -984,7 +984,7 @@ _CONV = (
     ),
     Fault(
         "conv kernel: the gradient of the image ends where its last window ends",
-        KERNELS + "conv_input",
+        KERNELS + "_conv_input",
         "[n + b + a for n, (b, a) in zip(size, padding, strict=True)]",
         "[(p - 1) * s + d * (k - 1) + 1 for p, s, d, k in"
         " zip(g.shape[1:-1], stride, dilation, kernel)]",
@@ -992,7 +992,7 @@ _CONV = (
     ),
     Fault(
         "conv kernel: overlapping windows overwritten in the gradient of the image",
-        KERNELS + "conv_input",
+        KERNELS + "_conv_input",
         "below[(slice(None), *where)] +=",
         "below[(slice(None), *where)] =",
         ("conv", "conv_input"),
@@ -1027,7 +1027,7 @@ _CONV = (
     ),
     Fault(
         "conv kernel: a 1×1 filter ignores the stride",
-        KERNELS + "conv",
+        KERNELS + "_conv_parts",
         "prod(kernel) == 1 and prod(stride) == 1",
         "prod(kernel) == 1",
         CONVS,
@@ -1425,7 +1425,7 @@ _SWEEP = (
     ),
     Fault(
         "graph: steps in no order in which they can run",
-        GRAPH + "_ancestors",
+        GRAPH + "ancestors",
         'attrgetter("birth")',
         "lambda v: -v.birth",
         ("programs",),

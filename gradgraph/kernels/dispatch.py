@@ -5,12 +5,14 @@ Whatever is chosen computes the same, up to rounding.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from . import numpy_, pooling, settings
+from . import blas, numpy_, pooling, settings
+from .finish import Finish as Finish
 from .numpy_ import Array, Ints, Pairs
 from .numpy_ import out_shape as out_shape
 
@@ -20,23 +22,44 @@ MIN_TILES = 32
 SHORT = {(3, False): 1, (3, True): 0, (5, False): 2, (5, True): None}  # by size, and if exact
 
 
-def conv(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, groups: int) -> Array:
-    """`numpy_.conv`, or a compiled kernel that computes the same."""
+def conv(
+    x: Array,
+    w: Array,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    todo: Finish | None = None,
+    out: Array | None = None,
+) -> Array:
+    """`numpy_.conv`, or a compiled kernel that computes the same; finished, and in `out`, if it is
+    given."""
     size = out_shape(x.shape[1:-1], w.shape[:-2], stride, padding, dilation)
+    shape = (len(x), *size, w.shape[-1])
     if _suits(x, w, groups, len(x) * prod(size) * w.size):
-        made = _compiled(_flat(x, w, stride, padding, dilation, size))
+        given = _flat(x, w, stride, padding, dilation, size)
+        made = _compiled(given, todo, _image(out))
         if made is not None:
-            return made.reshape(len(x), *size, w.shape[-1])
-    return numpy_.conv(x, w, stride, padding, dilation, groups)
+            return made.reshape(shape)
+    return _by_numpy(numpy_.conv, (x, w, stride, padding, dilation, groups), shape, todo, out)
 
 
 def conv_input(
-    g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+    g: Array,
+    w: Array,
+    size: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    todo: Finish | None = None,
+    out: Array | None = None,
 ) -> Array:
-    """`numpy_.conv_input`, or a compiled kernel that computes the same."""
+    """`numpy_.conv_input`, or a compiled kernel that computes the same; as `conv`."""
+    shape = (len(g), *size, w.shape[-2] * groups)
     if _suits(g, w, groups, prod(g.shape[:-1]) * w.size):
         if prod(w.shape[:-2]) == 1 and not _padded(padding):
-            return _each_pixel(g, w, size, stride)
+            return _finished(_each_pixel(g, w, size, stride), todo, out)
         apart = _spread(g, stride)
         reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
         before = [r - first for r, (first, _) in zip(reach, padding, strict=True)]
@@ -45,21 +68,63 @@ def conv_input(
         )
         around = tuple(zip(before, after, strict=True))
         ones = (1,) * len(stride)
-        made = _compiled(_flat(apart, w, ones, around, dilation, size), turned=True)
+        given = _flat(apart, w, ones, around, dilation, size)
+        made = _compiled(given, todo, _image(out), turned=True)
         if made is not None and (apart is g or np.isfinite(made).all()):  # 0 · ∞ between slopes
-            return made.reshape(len(g), *size, w.shape[-2])
-    return numpy_.conv_input(g, w, size, stride, padding, dilation, groups)
+            return made.reshape(shape)
+    whole = (g, w, size, stride, padding, dilation, groups)
+    return _by_numpy(numpy_.conv_input, whole, shape, todo, out)
+
+
+def _by_numpy(
+    function: Any, arguments: Any, shape: Ints, todo: Finish | None, out: Array | None
+) -> Array:
+    """A convolution on numpy, each part of it finished while it is in the cache."""
+    if todo is None:
+        with blas.alone():
+            return function(*arguments, out)  # type: ignore[no-any-return]
+    if out is None:
+        out = np.empty(shape, np.result_type(*arguments[:2]))
+    made = out
+
+    def finish(part: Any) -> None:
+        todo.apply(made[part], part)
+
+    with blas.alone():
+        return function(*arguments, made, finish)  # type: ignore[no-any-return]
+
+
+def _finished(made: Array, todo: Finish | None, out: Array | None) -> Array:
+    if out is not None:
+        np.copyto(out, made)
+        made = out
+    if todo is not None:
+        todo.apply(made)
+    return made
+
+
+def _image(out: Array | None) -> Array | None:
+    """A signal's results as those of an image of one row."""
+    return out[:, None] if out is not None and out.ndim == 3 else out
 
 
 def conv_filter(
-    x: Array, g: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+    x: Array,
+    g: Array,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    out: Array | None = None,
 ) -> Array:
-    """`numpy_.conv_filter`, or a compiled kernel that computes the same."""
+    """`numpy_.conv_filter`, or a compiled kernel that computes the same; in `out`, if given."""
     if _suits(x, g, groups, g.size * prod(kernel) * x.shape[-1]):
-        made = _compiled_filter(x, g, kernel, stride, padding, dilation)
+        made = _compiled_filter(x, g, kernel, stride, padding, dilation, out)
         if made is not None:
             return made.reshape(*kernel, x.shape[-1], g.shape[-1])
-    return numpy_.conv_filter(x, g, kernel, stride, padding, dilation, groups)
+    with blas.alone():
+        return numpy_.conv_filter(x, g, kernel, stride, padding, dilation, groups, out)
 
 
 def _spread(g: Array, stride: Ints) -> Array:
@@ -103,8 +168,11 @@ def _short(
     return SHORT[kernel[0], settings.exact()]
 
 
-def _compiled(given: Any, turned: bool = False) -> Array | None:
-    """A convolution of images, with the filter turned around to get an image's gradient."""
+def _compiled(
+    given: Any, todo: Finish | None, out: Array | None, turned: bool = False
+) -> Array | None:
+    """A convolution of images, with the filter turned around to get an image's gradient; finished,
+    and in `out` if it is given."""
     from .numba_ import direct, product, winograd  # takes half a second the first time
     from .numba_.simd import ROWS
 
@@ -112,18 +180,35 @@ def _compiled(given: Any, turned: bool = False) -> Array | None:
     depth, channels = w.shape[-2:][:: -1 if turned else 1]
     short = _short(w.shape[:2], stride, dilation, depth, channels, size, len(x))
     if short is not None:
-        return winograd.conv(short, x, w, padding, turned=turned)
+        return winograd.conv(short, x, w, padding, turned, _alike(todo, x), out)
     if prod(w.shape[:2]) == 1 and not _padded(padding):
-        return product.matmul(_pixels(x, stride, size), w[0, 0].T if turned else w[0, 0])
+        rows = None if out is None else out.reshape(-1, channels)
+        made = product.matmul(
+            _pixels(x, stride, size), w[0, 0].T if turned else w[0, 0], rows
+        ).reshape(len(x), *size, channels)
+        return _finished(made, _alike(todo, x), None)
     if size[1] < ROWS:
         return None
     if turned:
         w = np.ascontiguousarray(w[::-1, ::-1].swapaxes(-1, -2))
-    return direct.conv(x, w, stride, padding, dilation, size)
+    return direct.conv(x, w, stride, padding, dilation, size, _alike(todo, x), out)
+
+
+def _alike(todo: Finish | None, x: Array) -> Finish | None:
+    """What is to be done, with images in the place of signals."""
+    if todo is None or todo.kept is None or todo.kept.ndim == x.ndim:
+        return todo
+    return replace(todo, kept=todo.kept[:, None])
 
 
 def _compiled_filter(
-    x: Array, g: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints
+    x: Array,
+    g: Array,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    out: Array | None,
 ) -> Array | None:
     from .numba_ import direct, product, winograd
     from .numba_.simd import ROWS
@@ -131,15 +216,17 @@ def _compiled_filter(
     if x.ndim == 3:
         x, g, kernel = x[:, None], g[:, None], (1, *kernel)
         stride, padding, dilation = (1, *stride), ((0, 0), *padding), (1, *dilation)
+        out = None if out is None else out[None]
     size = g.shape[1:3]
     short = _short(kernel, stride, dilation, x.shape[-1], g.shape[-1], size, len(x))
     if short is not None:
-        return winograd.filter_gradient(short, x, g, padding)
+        return winograd.filter_gradient(short, x, g, padding, out)
     if prod(kernel) == 1 and not _padded(padding):
-        return product.matmul(_pixels(x, stride, size).T, g.reshape(-1, g.shape[-1]))
+        to = None if out is None else out.reshape(x.shape[-1], g.shape[-1])
+        return product.matmul(_pixels(x, stride, size).T, g.reshape(-1, g.shape[-1]), to)
     if size[1] < ROWS:
         return None
-    return direct.filter_gradient(x, g, kernel, stride, padding, dilation)
+    return direct.filter_gradient(x, g, kernel, stride, padding, dilation, out)
 
 
 def _each_pixel(g: Array, w: Array, size: Ints, stride: Ints) -> Array:
@@ -166,46 +253,61 @@ def _pixels(x: Array, stride: Ints, size: Ints) -> Array:
     return x[:, : p * s : s, : q * t : t].reshape(-1, x.shape[-1])
 
 
-def matmul(x: Any, y: Any) -> Any:
-    """The product of two matrices, or numpy's of what else there is."""
+def matmul(x: Any, y: Any, out: Array | None = None) -> Any:
+    """The product of two matrices, or numpy's of what else there is; in `out` if it is given."""
     both = _single(x) and _single(y) and x.ndim == y.ndim == 2 and x.shape[1] == len(y)
     if both and settings.compiled(x.size * y.shape[1]):
         from .numba_ import product
 
-        return product.matmul(x, y)
-    return np.matmul(x, y)
+        return product.matmul(x, y, out)
+    if both and x.size * y.shape[1] < blas.THREADED:
+        return np.matmul(x, y, out)
+    with blas.alone():
+        return np.matmul(x, y, out)
 
 
-def relu(x: Any) -> Any:
-    """max(x, 0)."""
+def relu(x: Any, out: Array | None = None) -> Any:
+    """max(x, 0); in `out` if it is given."""
     if _single(x) and settings.ready(x.size, exact=True):
         from .numba_ import dense
 
-        return dense.relu(x)
-    return np.maximum(x, 0)
+        return dense.relu(x, out)
+    return np.maximum(x, 0, out=out)
 
 
-def masked(x: Any, chosen: Any) -> Any:
-    """x where chosen, exactly 0 elsewhere."""
+def masked(x: Any, chosen: Any, out: Array | None = None) -> Any:
+    """x where chosen, exactly 0 elsewhere; in `out` if it is given."""
     if _single(x) and x.shape == chosen.shape and settings.ready(x.size, exact=True):
         from .numba_ import dense
 
-        return dense.mask(x, chosen)
-    return numpy_.masked(x, chosen)
+        return dense.mask(x, chosen, out)
+    made = numpy_.masked(x, chosen)
+    return made if out is None else _copied(made, out)
+
+
+def _copied(made: Any, out: Array) -> Array:
+    np.copyto(out, made)
+    return out
 
 
 def max_pool(
-    x: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints
+    x: Array,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    to: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array]:
-    """`pooling.max_pool`, or a compiled kernel that computes the same."""
+    """`pooling.max_pool`, or a compiled kernel that computes the same; in `to` if it is given."""
     if _single(x) and x.ndim == 4 and prod(kernel) <= 256 and settings.ready(x.size, exact=True):
         from .numba_ import dense
 
         size = out_shape(x.shape[1:-1], kernel, stride, padding, dilation)
-        out, winner = dense.max_pool(x, kernel, stride, padding, dilation, size)
+        out, winner = dense.max_pool(x, kernel, stride, padding, dilation, size, to)
         if np.isfinite(out).all():  # the tap of a NaN, or of nothing but -∞, is not the first
             return out, winner
-    return pooling.max_pool(x, kernel, stride, padding, dilation)
+    out, winner = pooling.max_pool(x, kernel, stride, padding, dilation)
+    return (out, winner) if to is None else (_copied(out, to[0]), _copied(winner, to[1]))
 
 
 def place(
@@ -216,16 +318,38 @@ def place(
     stride: Ints,
     padding: Pairs,
     dilation: Ints,
+    out: Array | None = None,
 ) -> Array:
-    """`pooling.place`, or a compiled kernel that computes the same."""
+    """`pooling.place`, or a compiled kernel that computes the same; in `out` if it is given."""
     fits = _single(g) and g.ndim == 4 and winner.dtype == np.uint8 and winner.shape == g.shape
     if fits and settings.ready(g.size, exact=False):
         from .numba_ import dense
 
         padded = tuple(n + b + a for n, (b, a) in zip(size, padding, strict=True))
         lie = pooling.spacing(padded, kernel, stride, dilation, winner.shape[1:-1])
-        return dense.place(g, winner, size, kernel, stride, padding, dilation, *lie)
-    return pooling.place(g, winner, size, kernel, stride, padding, dilation)
+        return dense.place(g, winner, size, kernel, stride, padding, dilation, *lie, out)
+    made = pooling.place(g, winner, size, kernel, stride, padding, dilation)
+    return made if out is None else _copied(made, out)
+
+
+def total(x: Any, axis: Ints, keepdims: bool, out: Array | None = None) -> Any:
+    """The sum over some axes; in `out` if it is given."""
+    if axis and _by_channel(x, axis):
+        from .numba_ import statistics
+
+        made = statistics.total(x.reshape(-1, x.shape[-1]))
+        made = made.reshape((1,) * len(axis) + made.shape) if keepdims else made
+        return made if out is None else _copied(made, out)
+    return np.sum(x, axis=axis, keepdims=keepdims, out=out)
+
+
+def kept(x: Any, y: Any, out: Array | None = None) -> Any:
+    """x where y is above 0, exactly 0 elsewhere; in `out` if it is given."""
+    if _single(x) and _single(y) and x.shape == y.shape and settings.ready(x.size, exact=True):
+        from .numba_ import dense
+
+        return dense.keep(x, y, out)
+    return masked(x, np.greater(y, 0), out)
 
 
 def standardise(x: Any, axis: Ints, eps: float) -> tuple[Array, Array, Array] | None:

@@ -9,7 +9,7 @@ Names: x (N, *S, C) images, w (*K, C / groups, O) filters, y and g (N, *P, O) re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import prod
 from typing import Any
@@ -116,34 +116,49 @@ def conv(
     dilation: Ints,
     groups: int,
     out: Array | None = None,
+    done: Callable[[Any], None] | None = None,
 ) -> Array:
-    """y[n, p, o] = Σ x[n, p · stride + t · dilation, c] · w[t, c, o] over taps t, channels c."""
+    """y[n, p, o] = Σ x[n, p · stride + t · dilation, c] · w[t, c, o] over taps t, channels c.
+
+    `done(part)` is called for each part of the result that is there.
+    """
     kernel = w.shape[:-2]
     size = out_shape(x.shape[1:-1], kernel, stride, padding, dilation)
     dtype = np.result_type(x, w)
     if out is None:
         out = np.empty((len(x), *size, w.shape[-1]), dtype)
-    if not out.size:
-        return out
-    if not w.size:
+    for part in _conv_parts(x, w, stride, padding, dilation, groups, out):
+        if done:
+            done(part)
+    return out
+
+
+def _conv_parts(
+    x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, groups: int, out: Array
+) -> Iterator[Any]:
+    """`conv`, which says of each part of the result that it is there."""
+    kernel = w.shape[:-2]
+    if not (out.size and w.size):
         out.fill(0)
-        return out
+        yield ...
+        return
     x = pad_spatial(x, padding)
+    matrix = w.reshape(-1, w.shape[-1])
     if groups > 1 and groups == x.shape[-1] == w.shape[-1]:
         depthwise(x, w[..., 0, :], stride, dilation, out)
-        return out
-    if groups > 1:
-        none = ((0, 0),) * len(size)
+        yield ...
+    elif groups > 1:
+        none = ((0, 0),) * len(kernel)
         for xs, ws, ys in _split(groups, x, w, out):
             conv(x[..., xs], w[..., ws], stride, none, dilation, 1, out[..., ys])
-        return out
-    matrix = w.reshape(-1, w.shape[-1])
-    if prod(kernel) == 1 and prod(stride) == 1:
+        yield ...
+    elif prod(kernel) == 1 and prod(stride) == 1:
         np.matmul(x, matrix, out=out)
-        return out
-    for part, rows in _chunks(windows(x, kernel, stride, dilation)):
-        np.matmul(rows, matrix, out=out[part].reshape(len(rows), -1))  # a view: channels are last
-    return out
+        yield ...
+    else:
+        for part, rows in _chunks(windows(x, kernel, stride, dilation)):
+            np.matmul(rows, matrix, out=out[part].reshape(len(rows), -1))  # a view
+            yield part
 
 
 def _split(groups: int, x: Array, w: Array, y: Array) -> Iterator[tuple[slice, slice, slice]]:
@@ -161,8 +176,30 @@ def conv_input(
     padding: Pairs,
     dilation: Ints,
     groups: int,
+    out: Array | None = None,
+    done: Callable[[Any], None] | None = None,
 ) -> Array:
-    """Transpose of `conv` in x: what each pixel of a (N, *size, C) image sent to g."""
+    """Transpose of `conv` in x: what each pixel of a (N, *size, C) image sent to g; `out` and
+    `done` as there."""
+    if groups == prod(stride) == 1:
+        span = [d * (k - 1) for k, d in zip(w.shape[:-2], dilation, strict=True)]
+        around = tuple((s - b, s - a) for s, (b, a) in zip(span, padding, strict=True))
+        flipped = w[(slice(None, None, -1),) * len(span)].swapaxes(-1, -2)
+        flipped = np.ascontiguousarray(flipped)
+        return conv(g, flipped, stride, around, dilation, 1, out, done)
+    made = _conv_input(g, w, size, stride, padding, dilation, groups)
+    if out is not None:
+        np.copyto(out, made)
+        made = out
+    if done:
+        done(...)
+    return made
+
+
+def _conv_input(
+    g: Array, w: Array, size: Ints, stride: Ints, padding: Pairs, dilation: Ints, groups: int
+) -> Array:
+    """`conv_input` with a stride or groups."""
     kernel = w.shape[:-2]
     c = w.shape[-2]
     dtype = np.result_type(g, w)
@@ -173,11 +210,6 @@ def conv_input(
         for xs, ws, ys in _split(groups, out, w, g):
             out[..., xs] = conv_input(g[..., ys], w[..., ws], size, stride, padding, dilation, 1)
         return out
-    if prod(stride) == 1:
-        span = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-        around = tuple((s - b, s - a) for s, (b, a) in zip(span, padding, strict=True))
-        flipped = np.ascontiguousarray(w[(slice(None, None, -1),) * len(kernel)].swapaxes(-1, -2))
-        return conv(g, flipped, stride, around, dilation, 1)
     padded = [n + b + a for n, (b, a) in zip(size, padding, strict=True)]
     image = np.zeros((len(g), *padded, c), dtype)
     if g.size and w.size:
@@ -200,10 +232,14 @@ def conv_filter(
     padding: Pairs,
     dilation: Ints,
     groups: int,
+    out: Array | None = None,
 ) -> Array:
-    """Transpose of `conv` in w: what each weight of a (*kernel, C / groups, O) filter sent to g."""
+    """Transpose of `conv` in w: what each weight of a (*kernel, C / groups, O) filter sent to g;
+    in `out` if it is given."""
     c, o = x.shape[-1] // groups, g.shape[-1]
-    out = np.zeros((*kernel, c, o), np.result_type(x, g))
+    if out is None:
+        out = np.empty((*kernel, c, o), np.result_type(x, g))
+    out.fill(0)
     if not (x.size and g.size):
         return out
     x = pad_spatial(x, padding)

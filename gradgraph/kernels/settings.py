@@ -128,6 +128,11 @@ WORTHWHILE = 4e6  # multiplications in a convolution, below which numpy is as go
 LARGE = 1 << 16  # numbers, below which a thread is not worth to be told of them
 
 
+def compiling() -> bool:
+    """Whether compiled kernels may be taken for anything."""
+    return _chosen["backend"] != "numpy" and _has_numba()
+
+
 @cache
 def _has_numba() -> bool:
     return find_spec("numba") is not None
@@ -148,6 +153,11 @@ def _works() -> bool:
 
 def _loaded() -> bool:
     return "gradgraph.kernels.numba_.winograd" in sys.modules and _works()
+
+
+def chosen() -> tuple[str, ...]:
+    """Both choices."""
+    return tuple(_chosen.values())
 
 
 def exact() -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .numpy_ import Array
 
+LINE = 64  # bytes of a line of the cache
 Work = Callable[[int, int, int], None]
 Wait = Callable[[int, int], Any]
 
@@ -164,10 +165,17 @@ def scratch(name: str, *shapes: tuple[int, ...]) -> list[Array]:
     sizes = [-(-prod(shape) // 16) * 16 for shape in shapes]
     held = vars(_own).get(name)
     if held is None or held.size < sum(sizes):
-        held = vars(_own)[name] = np.empty(sum(sizes), np.float32)
+        held = vars(_own)[name] = aligned(4 * sum(sizes)).view(np.float32)
     ends = list(accumulate(sizes))
     starts = zip([0, *ends], shapes, strict=False)
     return [held[start : start + prod(shape)].reshape(shape) for start, shape in starts]
+
+
+def aligned(size: int) -> Array:
+    """So many bytes, which begin with a line of the cache: what crosses lines costs twice."""
+    memory = np.empty(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size]
 
 
 _own = local()

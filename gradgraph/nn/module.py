@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DTypeError, GradError
-from ..mode import scope
+from ..mode import current, scope
 from ..spec import brief
 from ..state import check_names, fitting
 from ..tensor import Array, Tensor
@@ -59,6 +59,8 @@ class Module:
         caller = _CALLER.get()
         path = None if caller is None else caller._path_to(self)
         token = _CALLER.set(self)
+        if tape := current().tape:
+            tape.uses(self)
         try:
             with scope(path or type(self).__name__.lower()):
                 return self.forward(*args, **kwargs)

@@ -64,6 +64,9 @@ class Relu(Unary):
     def forward(self, x: Any) -> Any:
         return dispatch.relu(x)
 
+    def into(self, out: Any, x: Any) -> None:
+        dispatch.relu(x, out)
+
     def spec(self, x: Spec) -> Spec:
         return Spec(x.shape, promote(x, Spec((), np.dtype(int), weak=True)))
 

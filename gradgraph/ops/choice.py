@@ -86,6 +86,10 @@ class Where(Elementwise):
     def forward(self, condition: Any, x: Any, y: Any) -> Any:
         return np.where(condition, x, y)
 
+    def into(self, out: Any, condition: Any, x: Any, y: Any) -> None:
+        np.copyto(out, y)
+        np.copyto(out, x, where=np.asarray(condition, dtype=bool))
+
     def vjp_x(self, g: Any, out: Any, condition: Any, x: Any, y: Any) -> Any:
         return mask(g, condition)
 

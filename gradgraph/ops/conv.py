@@ -87,6 +87,9 @@ class Conv(_Convolution):
     def forward(self, x: Any, w: Any) -> Any:
         return kernels.conv(x, w, *self.geometry)
 
+    def into(self, out: Any, x: Any, w: Any) -> None:
+        kernels.conv(x, w, *self.geometry, out=out)
+
     def vjp_x(self, g: Any, out: Any, x: Any, w: Any) -> Any:
         return ConvInput.of(*self.geometry, x.shape[1:-1])(g, w)
 
@@ -159,6 +162,9 @@ class ConvInput(_Convolution):
         stride, padding, dilation, groups = self.geometry
         return kernels.conv_input(g, w, self.size, stride, padding, dilation, groups)
 
+    def into(self, out: Any, g: Any, w: Any) -> None:
+        kernels.conv_input(g, w, self.size, *self.geometry, out=out)
+
     def vjp_g(self, c: Any, out: Any, g: Any, w: Any) -> Any:
         return Conv.of(*self.geometry)(c, w)
 
@@ -198,6 +204,9 @@ class ConvFilter(_Convolution):
     def forward(self, x: Any, g: Any) -> Any:
         stride, padding, dilation, groups = self.geometry
         return kernels.conv_filter(x, g, self.kernel, stride, padding, dilation, groups)
+
+    def into(self, out: Any, x: Any, g: Any) -> None:
+        kernels.conv_filter(x, g, self.kernel, *self.geometry, out=out)
 
     def vjp_x(self, c: Any, out: Any, x: Any, g: Any) -> Any:
         return ConvInput.of(*self.geometry, x.shape[1:-1])(g, c)

@@ -104,6 +104,9 @@ class Mask(Elementwise):
     def forward(self, x: Any, chosen: Any) -> Any:
         return masked(x, np.asarray(chosen, dtype=bool))
 
+    def into(self, out: Any, x: Any, chosen: Any) -> None:
+        masked(x, np.asarray(chosen, dtype=bool), out)
+
     def vjp_x(self, g: Any, out: Any, x: Any, chosen: Any) -> Any:
         return mask(g, chosen)
 

@@ -15,7 +15,7 @@ from ..kernels.scatter import add_at, places, repeats
 from ..node import Vertex
 from ..op import Op
 from ..spec import Shape, Spec, show
-from .operand import shaped
+from .operand import known, shaped
 
 __all__ = ["getitem"]
 
@@ -349,7 +349,7 @@ def as_index(op: str, item: Any) -> Any:
             f"an index is an array of {array.dtype}; only integers and booleans can index",
             "Convert it with .astype(int), or compare to get a boolean mask.",
         )
-    if isinstance(item, Vertex) and item.__class__ is Op.traced and array.dtype == bool:
+    if not known(item) and array.dtype == bool:
         raise IndexingError(
             op,
             f"the mask ({show(array.shape)}) is traced: how many elements it holds is known only"

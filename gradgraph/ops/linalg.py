@@ -35,6 +35,9 @@ class Matmul(Op):
     def forward(self, x: Any, y: Any) -> Any:
         return dispatch.matmul(x, y)
 
+    def into(self, out: Any, x: Any, y: Any) -> None:
+        dispatch.matmul(x, y, out)
+
     def vjp_x(self, g: Any, out: Any, x: Any, y: Any) -> Any:
         if y.ndim == 1:
             return g[..., None] * y

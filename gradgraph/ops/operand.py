@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DomainError, DTypeError, ShapeError
+from ..mode import current
 from ..node import Vertex
 from ..op import Op
 from ..spec import SCALARS, Shape, Spec, accumulating, axes_of
@@ -38,8 +39,12 @@ def operand(op: str, x: Any) -> Any:
 
 
 def known(x: Any) -> bool:
-    """Whether the values of an operand are known: they are not while a function is traced."""
-    return x.__class__ is not Op.traced
+    """Whether the values of an operand are known: they are not while a function is traced, nor are
+    those of state while it is compiled."""
+    if not isinstance(x, Vertex):
+        return True
+    tape = current().tape
+    return x.__class__ is not Op.traced and (tape is None or tape.knows(x))
 
 
 def values(x: Any) -> Any:

@@ -128,6 +128,9 @@ class MaxPool(Pool):
     def forward(self, x: Any) -> Any:
         return dispatch.max_pool(x, *self.geometry)
 
+    def into(self, out: Any, x: Any) -> None:
+        dispatch.max_pool(x, *self.geometry, out)
+
     def vjp_x(self, g: Any, out: Any, x: Any, winner: Any) -> Any:
         return Place.of(*self.geometry, x.shape[1:-1])(g, winner)
 
@@ -226,6 +229,9 @@ class Place(Pool):
 
     def forward(self, g: Any, winner: Any) -> Any:
         return dispatch.place(g, winner, self.size, *self.geometry)
+
+    def into(self, out: Any, g: Any, winner: Any) -> None:
+        dispatch.place(g, winner, self.size, *self.geometry, out)
 
     def vjp_g(self, c: Any, out: Any, g: Any, winner: Any) -> Any:
         return Pick.of(*self.geometry)(c, winner)

@@ -7,12 +7,14 @@ the same elements at every step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import index
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..errors import DomainError, DTypeError, ShapeError
+from ..mode import current
 from ..node import Vertex
 from ..spec import Shape, Spec, broadcast, floating, show
 from .elementwise import cast, mask
@@ -71,7 +73,7 @@ def dropout(x: Any, rate: float, *, rng: Rng, training: bool = True) -> Any:
     source = generator(rng, op)
     rate = number(op, "rate", rate, 0.0, 1.0)
     x = _floats(op, x)
-    return _dropped(x, np.shape(x), rate, source, training)
+    return _dropped(x, np.shape(x), rate, source, training, rng)
 
 
 def channel_dropout(x: Any, rate: float, *, rng: Rng, training: bool = True) -> Any:
@@ -102,15 +104,27 @@ def channel_dropout(x: Any, rate: float, *, rng: Rng, training: bool = True) -> 
         raise ShapeError(
             op, f"x is {show(shape)}, not (N, *S, C)", "Add an axis for the items: x[None]."
         )
-    return _dropped(x, (shape[0], *(1 for _ in shape[1:-1]), shape[-1]), rate, source, training)
+    return _dropped(
+        x, (shape[0], *(1 for _ in shape[1:-1]), shape[-1]), rate, source, training, rng
+    )
 
 
-def _dropped(x: Any, shape: Shape, rate: float, rng: np.random.Generator, training: bool) -> Any:
+def _dropped(
+    x: Any, shape: Shape, rate: float, source: np.random.Generator, training: bool, given: Rng
+) -> Any:
     """x where a mask of this shape holds, scaled; dropped with probability `rate` elsewhere."""
     if not training or rate == 0:
         return x
-    kept = rng.random(shape, dtype=np.float32) >= rate
+    spec = Spec(shape, np.dtype(np.float32))
+    kept = _drawn(lambda: source.random(shape, np.float32), spec, source is given) >= rate
     return mask(x * (1 / (1 - rate)) if rate < 1 else x, kept)
+
+
+def _drawn(draw: Callable[[], Any], spec: Spec, goes_on: bool) -> Any:
+    """Drawn numbers; while a function is compiled what stands for those of every replay, if the
+    generator `goes_on`, as one that was not made for this call."""
+    tape = current().tape
+    return tape.draw(draw, spec) if tape and goes_on else draw()
 
 
 def _floats(op: str, x: Any) -> Any:
@@ -150,7 +164,11 @@ def normal(mean: Any = 0.0, std: Any = 1.0, shape: Any = None, *, rng: Rng) -> A
     own = _drawn_shape(op, shape, mean=mean, std=std)
     if known(std) and (values(std) < 0).any():
         raise DomainError(op, "std holds a negative number", "Pass exp(s) of any number s.")
-    return mean + std * source.standard_normal(own, _drawable(dtype)).astype(dtype, copy=False)
+    standard, kind = source.standard_normal, _drawable(dtype)
+    noise = _drawn(
+        lambda: standard(own, kind).astype(dtype, copy=False), Spec(own, dtype), source is rng
+    )
+    return mean + std * noise
 
 
 def uniform(low: Any = 0.0, high: Any = 1.0, shape: Any = None, *, rng: Rng) -> Any:
@@ -180,7 +198,11 @@ def uniform(low: Any = 0.0, high: Any = 1.0, shape: Any = None, *, rng: Rng) -> 
     own = _drawn_shape(op, shape, low=low, high=high)
     if known(low) and known(high) and (values(low) > values(high)).any():
         raise DomainError(op, "low is above high", "Exchange them.")
-    return low + (high - low) * source.random(own, _drawable(dtype)).astype(dtype, copy=False)
+    even, kind = source.random, _drawable(dtype)
+    share = _drawn(
+        lambda: even(own, kind).astype(dtype, copy=False), Spec(own, dtype), source is rng
+    )
+    return low + (high - low) * share
 
 
 def _drawable(dtype: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import scalar
 from ..draw import Draw
 from ..errors import ShapeError
+from ..kernels.dispatch import total
 from ..kink import Kink
 from ..op import Op
 from ..spec import Shape, Spec, axes_of, show
@@ -81,7 +82,10 @@ class Sum(Reduce):
     ufunc = np.sum
 
     def forward(self, x: Any) -> Any:
-        return np.sum(x, axis=self.axis, keepdims=self.keepdims)
+        return total(x, self.axis, self.keepdims)
+
+    def into(self, out: Any, x: Any) -> None:
+        total(x, self.axis, self.keepdims, out)
 
     def vjp_x(self, g: Any, out: Any, x: Any) -> Any:
         return self._spread(g, out, x)

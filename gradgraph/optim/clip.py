@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .. import ops
 from ..errors import NonFiniteError
+from ..mode import current
 from ..node import leaf
+from ..spec import Spec
 from ..tensor import Array, Tensor
 from .optimizer import checked, number
 
@@ -22,7 +26,8 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
         max_norm: a number ≥ 0; infinity to look at the norm only.
 
     Returns:
-        The norm that they had: √Σ g² over all numbers of all gradients, in double precision.
+        The norm that they had: √Σ g² over all numbers of all gradients, in double precision. In a
+        compiled function, a tensor.
 
     Raises:
         NonFiniteError: if the norm is infinite or NaN; the gradients stay as they are.
@@ -37,22 +42,37 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     held = _with_gradients("clip_grad_norm", parameters)
     endless = isinstance(max_norm, float | np.floating) and max_norm == math.inf
     limit = math.inf if endless else number("clip_grad_norm", "max_norm", max_norm)
-    sizes = [_norm(p.grad._data) for p in held]
+    names = [p.name or f"parameter {i}" for i, p in enumerate(held)]
+    if tape := current().tape:
+        gradients = [p.grad for p in held]
+        run = partial(_scaled, names, limit)
+        specs = [Spec((), np.dtype(float)), *(Spec.of(g._data) for g in gradients)]
+        norm, *scaled = tape.call("clip_grad_norm", run, gradients, specs)
+        for p, g in zip(held, scaled, strict=True):
+            p.grad = g
+        return norm  # type: ignore[no-any-return]
+    norm, *scaled = _scaled(names, limit, *(p.grad._data for p in held))
+    for p, g in zip(held, scaled, strict=True):
+        if g is not p.grad._data:
+            p.grad = leaf(Tensor, g)
+    return float(norm)
+
+
+def _scaled(names: list[str], limit: float, *gradients: Array) -> list[Array]:
+    """The norm, and the gradients: scaled, if it is above the limit."""
+    sizes = list(map(_norm, gradients))
     norm = math.hypot(*sizes)
     if not math.isfinite(norm):
         at = next((i for i, size in enumerate(sizes) if not math.isfinite(size)), 0)
         raise NonFiniteError(
             "clip_grad_norm",
-            f"the gradient of {held[at].name or f'parameter {at}'} is not finite, so neither is"
-            " the norm",
+            f"the gradient of {names[at]} is not finite, so neither is the norm",
             "Look for its origin with gg.debug(), or leave this step out.",
         )
-    if norm > limit:
-        for p in held:
-            g = p.grad._data
-            scaled = g.astype(np.float64) / norm * limit
-            p.grad = leaf(Tensor, scaled.astype(g.dtype))
-    return norm
+    if norm <= limit:
+        return [np.array(norm), *gradients]
+    scaled = ((g.astype(np.float64) / norm * limit).astype(g.dtype) for g in gradients)
+    return [np.array(norm), *scaled]
 
 
 def _norm(g: Array) -> float:
@@ -82,7 +102,7 @@ def clip_grad_value(parameters: Iterable[Tensor], limit: float) -> None:
     """
     limit = number("clip_grad_value", "limit", limit)
     for p in _with_gradients("clip_grad_value", parameters):
-        p.grad = leaf(Tensor, np.asarray(np.clip(p.grad._data, -limit, limit)))
+        p.grad = ops.clip(p.grad.detach(), -limit, limit)
 
 
 def _with_gradients(op: str, parameters: Any) -> list[Any]:

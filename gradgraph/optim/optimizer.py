@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..errors import DomainError, DTypeError, GradError
+from ..mode import current
 from ..node import leaf
 from ..state import check_names, fitting
 from ..tensor import Array, Tensor
@@ -36,6 +38,8 @@ class Setting:
 
     def __set__(self, optimizer: Any, value: Any) -> None:
         op = type(optimizer).__name__
+        if tape := current().tape:
+            tape.refuse(f"{op}.{self.name}")
         checked = number(op, self.name, value, below=self.below)
         if self.positive and not checked:
             raise DomainError(op, f"{self.name} is 0, and must be positive", "Use the usual one.")
@@ -76,8 +80,13 @@ class Optimizer:
 
         Graphs that were recorded from the old values refuse to be swept afterwards.
         """
+        tape = current().tape
         for i, p in enumerate(self.parameters):
-            if p.grad is not None and p.requires_grad:
+            if p.grad is None or not p.requires_grad:
+                continue
+            if tape:
+                tape.change(p, type(self).__name__, partial(self.update, i), p.grad)
+            else:
                 self.update(i, p.own(), p.grad._data)
 
     def update(self, i: int, w: Array, g: Array) -> None:

@@ -18,6 +18,7 @@ from .simd import (
     clear,
     copy,
     get,
+    kept_vector,
     mask_vector,
     put,
     put_byte,
@@ -47,6 +48,15 @@ def _mask(x: int, chosen: int, y: int, first: int, end: int) -> None:  # fmt: sk
         mask_vector(x + i * FLOAT, chosen + i, y + i * FLOAT)
     for i in range(whole, end):
         put(y + i * FLOAT, get(x + i * FLOAT) if byte(chosen + i) else np.float32(0.0))
+
+
+@kernel
+def _keep(x: int, y: int, z: int, first: int, end: int) -> None:  # fmt: skip
+    whole = first + (end - first) // LANES * LANES
+    for i in range(first, whole, LANES):
+        kept_vector(x + i * FLOAT, y + i * FLOAT, z + i * FLOAT)
+    for i in range(whole, end):
+        put(z + i * FLOAT, get(x + i * FLOAT) if get(y + i * FLOAT) > 0 else np.float32(0.0))
 
 
 @kernel
@@ -148,10 +158,10 @@ def _place(
         )  # fmt: skip
 
 
-def relu(x: Array) -> Array:
+def relu(x: Array, out: Array | None = None) -> Array:
     """max(x, 0)."""
     x = np.ascontiguousarray(x)
-    y = np.empty_like(x)
+    y = np.empty_like(x) if out is None else out
 
     def part(_: int, first: int, end: int) -> None:
         _relu(x.ctypes.data, y.ctypes.data, first, end)
@@ -160,10 +170,10 @@ def relu(x: Array) -> Array:
     return y
 
 
-def mask(x: Array, chosen: Array) -> Array:
+def mask(x: Array, chosen: Array, out: Array | None = None) -> Array:
     """x where chosen, else 0; of the same shape."""
     x, chosen = np.ascontiguousarray(x), np.ascontiguousarray(chosen)
-    y = np.empty_like(x)
+    y = np.empty_like(x) if out is None else out
 
     def part(_: int, first: int, end: int) -> None:
         _mask(x.ctypes.data, chosen.ctypes.data, y.ctypes.data, first, end)
@@ -172,13 +182,31 @@ def mask(x: Array, chosen: Array) -> Array:
     return y
 
 
+def keep(x: Array, y: Array, out: Array | None = None) -> Array:
+    """x where y is above 0, else 0; of the same shape."""
+    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    z = np.empty_like(x) if out is None else out
+
+    def part(_: int, first: int, end: int) -> None:
+        _keep(x.ctypes.data, y.ctypes.data, z.ctypes.data, first, end)
+
+    parallel.run(part, x.size, PART)
+    return z
+
+
 def max_pool(
-    x: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints, size: Ints
+    x: Array,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    size: Ints,
+    out: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array]:
     """The greatest of each window, and its tap; where there is NaN the taps mean nothing."""
     x = np.ascontiguousarray(x)
-    y = np.empty((len(x), *size, x.shape[-1]), np.float32)
-    winner = np.empty(y.shape, np.uint8)
+    shape = (len(x), *size, x.shape[-1])
+    y, winner = out or (np.empty(shape, np.float32), np.empty(shape, np.uint8))
 
     def part(_: int, first: int, end: int) -> None:
         _pool(
@@ -200,11 +228,12 @@ def place(
     dilation: Ints,
     apart: bool,
     tiled: bool,
+    out: Array | None = None,
 ) -> Array:
     """Transpose of taking the winners: each g added at the pixel that won. Windows may be `apart`,
     and may even cover the image without a gap (`tiled`)."""
     g, winner = np.ascontiguousarray(g), np.ascontiguousarray(winner)
-    x = np.empty((len(g), *size, g.shape[-1]), np.float32)
+    x = np.empty((len(g), *size, g.shape[-1]), np.float32) if out is None else out
 
     def part(_: int, first: int, end: int) -> None:
         _place(

@@ -13,8 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from .. import threads
+from ..finish import Finish
 from . import parallel
 from .compiled import kernel
+from .ending import Ending, finish
 from .simd import FLOAT, ROWS, copy, offset, panel_1, panel_2
 from .winograd import WIDTH, ZERO, Array, Pairs, lanes
 
@@ -38,7 +40,8 @@ def _pad(
 @kernel
 def _convolve(
     x: int, row: int, step: int, taps: int, offsets: int, depth: int, w: int, columns: int,
-    y: int, height: int, width: int, channels: int, scratch: int,
+    y: int, height: int, width: int, channels: int, scratch: int, bias: int, floor: float,
+    apart: int,
 ) -> None:  # fmt: skip
     """One image: ROWS pixels of a row of results at a time, a panel of filters after the other."""
     pixel = channels * FLOAT
@@ -58,6 +61,8 @@ def _convolve(
                 if not whole:
                     for r in range(min(ROWS, width - j)):
                         copy(to + r * pixel, at + r * line, min(panel // FLOAT, channels - q))
+    for i in range(height * width if bias or apart else 0):
+        finish(y + i * pixel, channels, bias, floor, y + i * pixel + apart if apart else 0)
 
 
 @kernel
@@ -89,13 +94,14 @@ def _convolve_images(
     first: int, end: int, x: int, high: int, wide: int, depth: int, top: int, left: int,
     image: int, full_high: int, full_wide: int, row: int, step: int, taps: int, offsets: int,
     run: int, w: int, columns: int, y: int, height: int, width: int, channels: int, scratch: int,
+    bias: int, floor: float, apart: int,
 ) -> None:  # fmt: skip
     for n in range(first, end):
         _pad(x + n * high * wide * depth * FLOAT, high, wide, depth, top, left, image,
              full_high, full_wide)  # fmt: skip
         _convolve(image, row, step, taps, offsets, run, w, columns,
                   y + n * height * width * channels * FLOAT, height, width, channels,
-                  scratch)  # fmt: skip
+                  scratch, bias, floor, apart)  # fmt: skip
 
 
 @kernel
@@ -146,10 +152,20 @@ class _Padded:
         return np.zeros((self.full[0] * self.full[1] + 1) * self.channels + 2 * ROWS, np.float32)
 
 
-def conv(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, size: Ints) -> Array:
-    """x * w, with results of this size."""
+def conv(
+    x: Array,
+    w: Array,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    size: Ints,
+    todo: Finish | None = None,
+    out: Array | None = None,
+) -> Array:
+    """x * w, with results of this size, finished; in `out` if it is given."""
     channels = w.shape[-1]
-    y = np.empty((len(x), *size, channels), np.float32)
+    y = np.empty((len(x), *size, channels), np.float32) if out is None else out
+    ending = Ending(todo, y)
     matrix, columns = panels(np.ascontiguousarray(w))
     kernel = w.shape[:2]
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -166,6 +182,7 @@ def conv(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, size:
             image.ctypes.data, *padded.full, stride[0] * padded.row, stride[1] * pixel,
             len(offsets), offsets.ctypes.data, beside * x.shape[-1],
             matrix.ctypes.data, columns, y.ctypes.data, *size, channels, block.ctypes.data,
+            *ending.told,
         )  # fmt: skip
 
     parallel.run(part, len(x))
@@ -173,9 +190,15 @@ def conv(x: Array, w: Array, stride: Ints, padding: Pairs, dilation: Ints, size:
 
 
 def filter_gradient(
-    x: Array, g: Array, kernel: Ints, stride: Ints, padding: Pairs, dilation: Ints
+    x: Array,
+    g: Array,
+    kernel: Ints,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    out: Array | None = None,
 ) -> Array:
-    """What each weight of a filter sent to g."""
+    """What each weight of a filter sent to g; in `out` if it is given."""
     depth, channels, size = x.shape[-1], g.shape[-1], g.shape[1:3]
     columns = lanes(channels)
     if columns != channels:
@@ -201,5 +224,8 @@ def filter_gradient(
         )  # fmt: skip
 
     parallel.run(part, len(x))
-    total = totals.sum(0)[:, :wide, :channels]
-    return np.ascontiguousarray(total.reshape(*kernel, depth, channels))
+    if out is None:
+        out = np.empty((*kernel, depth, channels), np.float32)
+    flat = out.reshape(len(offsets), wide, channels)  # a view
+    np.sum(totals[:, :, :wide, :channels], axis=0, out=flat)
+    return out

@@ -10,7 +10,7 @@ import numpy as np
 from .. import threads
 from . import parallel
 from .compiled import kernel
-from .simd import FLOAT, ROWS, get, panel_2, put
+from .simd import FLOAT, LANES, ROWS, clear, copy, get, panel_1, panel_2, put
 from .winograd import WIDTH, ZERO, Array
 
 ENOUGH = 1 << 21  # multiplications that a thread is worth to be told of
@@ -18,45 +18,70 @@ DEPTH = 256  # rows of b that are packed at a time: with WIDTH columns they stay
 
 
 @kernel
+def _pack(
+    b: int, row: int, column: int, deep: int, columns: int, width: int, packed: int
+) -> None:  # fmt: skip
+    """Some rows of a panel of columns, one after the other; zeros where there are no columns."""
+    if column == FLOAT:
+        for k in range(deep):
+            to = packed + k * width * FLOAT
+            copy(to, b + k * row, min(columns, width))
+            clear(to + columns * FLOAT, width - columns if columns < width else 0)
+        return
+    if columns < width:
+        clear(packed, deep * width)
+    for i in range(min(columns, width)):
+        for k in range(deep):
+            put(packed + (k * width + i) * FLOAT, get(b + k * row + i * column))
+
+
+@kernel
 def _multiply(
     a: int, row: int, step: int, depth: int, b: int, b_row: int, b_column: int, columns: int,
-    c: int, c_row: int, first_row: int, end_row: int, first: int, end: int, packed: int, zero: int,
+    c: int, c_row: int, first_row: int, end_row: int, first: int, end: int, width: int,
+    packed: int, zero: int,
 ) -> None:  # fmt: skip
-    """c = a · b for some rows, a multiple of ROWS, and some columns from a multiple of WIDTH on."""
-    for q in range(first, end, WIDTH):
+    """c = a · b for some rows, a multiple of ROWS, and some columns from a multiple of the width of
+    a panel on: one or two vectors."""
+    for q in range(first, end, width):
         for start in range(0, depth, DEPTH):
             deep = min(DEPTH, depth - start)
-            for k in range(deep):
-                source = b + (start + k) * b_row + q * b_column
-                for i in range(WIDTH):
-                    inside = q + i < columns
-                    number = get(source + i * b_column) if inside else np.float32(0.0)
-                    put(packed + (k * WIDTH + i) * FLOAT, number)
+            _pack(b + start * b_row + q * b_column, b_row, b_column, deep, columns - q, width,
+                  packed)  # fmt: skip
             for t in range(first_row, end_row, ROWS):
-                panel_2(
-                    a + t * row + start * step, row, step, 1, zero, deep, packed, WIDTH * FLOAT,
-                    c + t * c_row + q * FLOAT, c_row, int(start > 0),
-                )  # fmt: skip
+                source, to = a + t * row + start * step, c + t * c_row + q * FLOAT
+                line, add = width * FLOAT, int(start > 0)
+                if width == WIDTH:
+                    panel_2(source, row, step, 1, zero, deep, packed, line, to, c_row, add)
+                else:
+                    panel_1(source, row, step, 1, zero, deep, packed, line, to, c_row, add)
 
 
-def matmul(a: Array, b: Array) -> Array:
-    """a · b of two matrices."""
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+    """a · b of two matrices; in `out`, which is contiguous, if it is given."""
     rows, columns = len(a), b.shape[1]
-    tall, wide = -(-rows // ROWS) * ROWS, -(-columns // WIDTH) * WIDTH
+    width = LANES if columns <= LANES else WIDTH
+    tall, wide = -(-rows // ROWS) * ROWS, -(-columns // width) * width
     if tall != rows:
         a = np.concatenate([a, np.zeros((tall - rows, a.shape[1]), np.float32)])
-    c = np.empty((tall, wide), np.float32)
-    by_rows = tall // ROWS >= wide // WIDTH
+    fits = (tall, wide) == (rows, columns)
+    c = out if fits and out is not None else np.empty((tall, wide), np.float32)
+    by_rows = tall // ROWS > 2 * (wide // width)  # each thread packs its columns of b
 
     def part(_: int, first: int, end: int) -> None:
         (packed,) = threads.scratch("packed", (DEPTH, WIDTH))
         span = (first, end, 0, wide) if by_rows else (0, tall, first, end)
         _multiply(
             a.ctypes.data, *a.strides, a.shape[1], b.ctypes.data, *b.strides, columns,
-            c.ctypes.data, wide * FLOAT, *span, packed.ctypes.data, ZERO.ctypes.data,
+            c.ctypes.data, wide * FLOAT, *span, width, packed.ctypes.data, ZERO.ctypes.data,
         )  # fmt: skip
 
-    total, unit = (tall, ROWS) if by_rows else (wide, WIDTH)
+    total, unit = (tall, ROWS) if by_rows else (wide, width)
     work = a.shape[1] * (wide if by_rows else tall) * unit  # multiplications in a unit
     parallel.run(part, total, unit * -(-ENOUGH // max(work, 1)))
-    return c if (tall, wide) == (rows, columns) else np.ascontiguousarray(c[:rows, :columns])
+    if fits:
+        return c
+    if out is None:
+        return np.ascontiguousarray(c[:rows, :columns])
+    np.copyto(out, c[:rows, :columns])
+    return out

@@ -376,6 +376,32 @@ def mask_vector(context: Any, x: Any, chosen: Any, y: Any) -> Any:
 
 
 @intrinsic
+def finish_vector(context: Any, y: Any, bias: Any, floor: Any) -> Any:
+    """y = max(y + bias, floor) for one vector; NaN stays."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        y, bias, floor = arguments
+        v, low = b.fadd(_load(b, y, _int(0)), _load(b, bias, _int(0))), _everywhere(b, floor)
+        _store(b, b.select(b.fcmp_ordered("<=", v, low), low, v), y, _int(0))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.float32), generate
+
+
+@intrinsic
+def kept_vector(context: Any, x: Any, y: Any, z: Any) -> Any:
+    """z = x where y is above 0, else 0, for one vector."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        x, y, z = arguments
+        above = b.fcmp_ordered(">", _load(b, y, _int(0)), _constant(0.0))
+        _store(b, b.select(above, _load(b, x, _int(0)), _constant(0.0)), z, _int(0))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), generate
+
+
+@intrinsic
 def better_vector(context: Any, x: Any, best: Any, winner: Any, tap: Any) -> Any:
     """Where x is greater than the best so far, or NaN, it is the best and its tap the winner."""
 

@@ -80,6 +80,12 @@ def _total(x: Array, y: Array | None, middle: Array, squares: bool) -> Array:
     return np.asarray(totals.sum(0))
 
 
+def total(x: Array) -> Array:
+    """The sum of each column."""
+    ones = np.ones(x.shape[1], np.float32)
+    return _total(np.ascontiguousarray(x), None, ones, False).astype(np.float32)
+
+
 def standardise(x: Array, eps: float) -> tuple[Array, Array, Array]:
     """(x - mean) / √(var + eps) of a matrix by columns, and mean and var."""
     rows, columns = x.shape

@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 
 from .. import threads
+from ..finish import Finish
 from . import parallel
 from .compiled import kernel
+from .ending import Ending, finish
 from .simd import FLOAT, LANES, ROWS, SHORT, clear, copy, panel_1, panel_2, result, transform
 from .toom import Toom
 
@@ -164,9 +166,9 @@ def _write_filters(
 def _write_tiles(
     which: int, points: int, m: int, capacity: int, columns: int, step: int, y: int,
     height: int, width: int, channels: int, across: int, down: int, first: int, count: int,
-    flag: int, border: int,
+    flag: int, border: int, bias: int, floor: float, apart: int,
 ) -> None:  # fmt: skip
-    """Transform products back into step² results for each tile."""
+    """Transform products back into step² results for each tile, and finish them."""
     plane, pixel = _plane(capacity, columns), channels * FLOAT
     for t in range(count):
         image, place = divmod(first + t, across * down)
@@ -186,6 +188,11 @@ def _write_tiles(
             for a in range(min(step, height - i)):
                 for b in range(min(step, width - j)):
                     copy(to + (a * width + b) * pixel, border + a * row + b * column, channels)
+        if bias or apart:
+            for a in range(min(step, height - i)):
+                for b in range(min(step, width - j)):
+                    place = to + (a * width + b) * pixel
+                    finish(place, channels, bias, floor, place + apart if apart else 0)
 
 
 @kernel
@@ -193,7 +200,7 @@ def _convolve(
     which: int, points: int, step: int, x: int, height: int, width: int, depth: int,
     top: int, left: int, u: int, y: int, p: int, q: int, channels: int, across: int, down: int,
     first: int, end: int, block: int, stride: int, columns: int, v: int, m: int,
-    flag: int, border: int, zero: int,
+    flag: int, border: int, zero: int, bias: int, floor: float, apart: int,
 ) -> None:  # fmt: skip
     """The results of the tiles from `first` to `end`, block by block."""
     for start in range(first, end, block):
@@ -208,7 +215,7 @@ def _convolve(
         _multiply(points, v, count, block, stride, depth, u, columns, m, zero)
         _write_tiles(
             which, points, m, block, columns, step, y, p, q, channels,
-            across, down, start, count, flag, border,
+            across, down, start, count, flag, border, bias, floor, apart,
         )  # fmt: skip
 
 
@@ -281,6 +288,8 @@ def conv(
     w: Array,
     padding: Pairs,
     turned: bool = False,
+    todo: Finish | None = None,
+    out: Array | None = None,
 ) -> Array | None:
     """x * w; None if a number in it is infinite or NaN, which spread in a tile.
 
@@ -289,6 +298,8 @@ def conv(
         x, w: images and filters.
         padding: zeros (before, after) rows and columns; may be negative.
         turned: convolve with the filter turned around, as the gradient of an image does.
+        todo: what is done with the results.
+        out: contiguous, for the results; they are in disorder if None is returned.
     """
     short = SHORT[which]
     n, height, width, depth = x.shape
@@ -297,7 +308,8 @@ def conv(
         size + sum(around) - short.r + 1
         for size, around in zip((height, width), padding, strict=True)
     )
-    y = np.empty((n, p, q, channels), np.float32)
+    y = np.empty((n, p, q, channels), np.float32) if out is None else out
+    ending = Ending(todo, y)
     down, across = -(-p // short.m), -(-q // short.m)
     stride, columns = lanes(depth), lanes(channels)
     u = filters(which, w, turned)
@@ -313,15 +325,18 @@ def conv(
             which, short.points, short.m, x.ctypes.data, height, width, depth,
             padding[0][0], padding[1][0], u.ctypes.data, y.ctypes.data, p, q, channels,
             across, down, first, end, block, stride, columns, v.ctypes.data, m.ctypes.data,
-            flags[thread].ctypes.data, border.ctypes.data, ZERO.ctypes.data,
+            flags[thread].ctypes.data, border.ctypes.data, ZERO.ctypes.data, *ending.told,
         )  # fmt: skip
 
     parallel.run(part, tiles, ROWS)
     return None if np.isnan(flags).any() else y
 
 
-def filter_gradient(which: int, x: Array, g: Array, padding: Pairs) -> Array | None:
-    """What each weight of the filters sent to g; None if a number in it is infinite or NaN."""
+def filter_gradient(
+    which: int, x: Array, g: Array, padding: Pairs, out: Array | None = None
+) -> Array | None:
+    """What each weight of the filters sent to g, in `out` if it is given; None if a number in it is
+    infinite or NaN."""
     short = SHORT[which]
     n, height, width, depth = x.shape
     _, p, q, channels = g.shape
@@ -345,5 +360,7 @@ def filter_gradient(which: int, x: Array, g: Array, padding: Pairs) -> Array | N
         )  # fmt: skip
 
     parallel.run(part, tiles)
-    out = np.ascontiguousarray(slopes.sum(0)[:, :, :depth, :channels])
+    if out is None:
+        out = np.empty((short.r, short.r, depth, channels), np.float32)
+    np.sum(slopes[:, :, :, :depth, :channels], axis=0, out=out)
     return out if np.isfinite(out).all() else None
