@@ -25,7 +25,7 @@ from .mode import current, enable_grad, switch
 from .node import Vertex, leaf, make
 from .op import Op, Part, Saved
 from .ops.elementwise import ALIAS
-from .record import compute
+from .record import compute, foreseen
 from .spec import Spec, spec_of
 from .sweep import downstream, pull, push, reach
 
@@ -105,6 +105,8 @@ def _made(heads: Iterable[Vertex], start: int) -> list[Vertex]:
 
 def _applied(op: Op, inputs: tuple[Vertex, ...]) -> Any:
     """The vertex of an op; it keeps what the op saved, even if it is not recorded."""
+    if any(x.__class__ is Op.traced for x in inputs) and not isinstance(op, Saved):
+        return foreseen(op, inputs, current())
     data, saved = (
         (inputs[0].saved[op.index], ())
         if isinstance(op, Saved)
@@ -113,6 +115,8 @@ def _applied(op: Op, inputs: tuple[Vertex, ...]) -> Any:
     rules = [op.vjps[min(i, len(op.vjps) - 1)] for i in range(len(inputs))]
     tracked = any(x.requires_grad and r is not None for x, r in zip(inputs, rules, strict=True))
     mode = current()
+    if op.__class__ is Saved and inputs[0].__class__ is Op.traced:
+        return make(inputs[0].__class__, data, op, inputs, (), _versions(inputs), False, mode)
     if not (tracked or mode.capture):
         return make(Op.vertex, data, None, (), saved, 0, False, mode)
     return make(Op.vertex, data, op, inputs, saved, _versions(inputs), tracked, mode)
@@ -221,7 +225,7 @@ def _stand_in(x: Any, wanted: bool) -> Vertex:
     """
     if isinstance(x, Vertex):
         tracked = wanted or x.requires_grad
-        return make(Op.vertex, x._data, ALIAS, (x,), (), x.version, tracked, current())  # type: ignore[no-any-return]
+        return make(type(x), x._data, ALIAS, (x,), (), x.version, tracked, current())  # type: ignore[no-any-return]
     return leaf(Op.vertex, x, wanted)  # type: ignore[no-any-return]
 
 

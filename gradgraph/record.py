@@ -67,16 +67,19 @@ def _follows(op: Any, args: Sequence[Any]) -> bool:
 
 def foresee(op: Any, args: Sequence[Any], mode: Mode) -> Any:
     """The op on operands of which only shape and dtype are known: recorded, not computed."""
+    vertex = foreseen(op, args, mode)
+    return vertex if op.outputs == 1 else op._parts(vertex)
+
+
+def foreseen(op: Any, args: Sequence[Any], mode: Mode) -> Any:
+    """The same, as one vertex, also of an op with several results."""
     inputs = tuple(a if isinstance(a, Vertex) else _constant(op, a, True) for a in args)
     spec = op.foreseen(inputs)
     data = tuple(p.stand_in() for p in spec) if op.outputs > 1 else spec.stand_in()
     saved = op.saved_stand_ins(inputs, spec) if op.saves else ()
     tracked = mode.record and _follows(op, inputs)
     seen = sum(x.version for x in inputs)
-    vertex = make(op.traced, data, op, inputs, saved, seen, tracked, mode)
-    if op.outputs == 1:
-        return vertex
-    return op._parts(vertex)
+    return make(op.traced, data, op, inputs, saved, seen, tracked, mode)
 
 
 def compute(op: Any, args: Sequence[Any]) -> tuple[Any, tuple[Any, ...]]:

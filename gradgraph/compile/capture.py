@@ -29,7 +29,7 @@ from ..record import foresee
 from ..spec import Spec
 from ..sweep import pull
 from ..trace import Traced, stand_for
-from .effect import Change, Draw, Effect, Host, store
+from .effect import Change, Draw, Effect, Host, Recipe, store
 
 
 class NotCompiledError(Exception):
@@ -156,11 +156,19 @@ class Capture:
             return
         self.change(t, "assign", store, value)
 
-    def change(self, t: Any, name: str, run: Callable[..., None], *values: Any) -> None:
+    def change(
+        self,
+        t: Any,
+        name: str,
+        run: Callable[..., None],
+        *values: Any,
+        recipe: Recipe | None = None,
+    ) -> None:
         """Let `run(array of t, *arrays)` change a leaf."""
         before = self._at_present(t)
         spec = Spec.of(t._data)
-        made = self._effect(Change(name, target=t, run=run), (before, *values), spec.stand_in())
+        op = Change(name, target=t, run=run, recipe=recipe)
+        made = self._effect(op, (before, *values), spec.stand_in())
         made.requires_grad, made.retains, made.name = t.requires_grad, True, t.name
         self._now[t] = made
         self._owner[made] = t

@@ -7,6 +7,7 @@ what is to be done. No rule belongs to them: no gradient goes through.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,23 @@ class Effect(Op, abstract=True):
         return 0
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What an optimiser does to a leaf, for those who do it without its Python.
+
+    Attributes:
+        kind: its name.
+        owner: the optimiser.
+        slots: leaves that it changes as well.
+        numbers: its settings now.
+    """
+
+    kind: str
+    owner: Any
+    slots: tuple[Any, ...]
+    numbers: Callable[[], Sequence[float]]
+
+
 class Change(Effect, abstract=True):
     """A leaf gets another value: `run(array of the leaf, *arrays)` writes it.
 
@@ -50,10 +68,12 @@ class Change(Effect, abstract=True):
 
     Attributes:
         target: the leaf.
+        recipe: what `run` does, if it is known.
     """
 
     target: Vertex
     run: Callable[..., None]
+    recipe: Recipe | None
 
 
 class Draw(Effect, abstract=True):

@@ -1,29 +1,29 @@
 """A program made ready to run: every result has its place, every call its arrays.
 
 The plan is text of Python, one line for each call, that is compiled and kept: replaying it costs
-what the calls cost. Results that leave it (what the function returns, `.grad`) are new arrays each
-time; all others lie in one arena, which belongs to the plan.
+what the calls cost. Calls on small arrays in a row are one line: the machine does them. Results
+that leave the plan (what the function returns, `.grad`) are new arrays each time; all others lie in
+one arena, which belongs to the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from ..graph import Graph
-from ..kernels import blas
-from ..kernels.threads import aligned
-from ..node import Array, Vertex, leaf
+from ..kernels import blas, settings
+from ..node import Array, leaf
 from ..op import Op
-from ..record import compute
-from .effect import Change, Draw, Effect, Host
-from .memory import Block, arrange
+from . import native
+from .effect import Change
+from .layout import Layout
 from .picture import graph_of, table
 from .program import Call, Program, Value
-
-LINES = 2000  # calls in one function of Python
+from .text import Text
 
 
 class Plan:
@@ -38,9 +38,19 @@ class Plan:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.wanted = program.wanted()
-        self._places()
-        self._write()
+        self._wanted = program.wanted()
+        own = _native_calls(program)
+        layout = Layout(program, own)
+        self.blocks, self.arena = layout.blocks, layout.size
+        writer = _Writer(program, layout, own)
+        lines = writer.lines()
+        text = writer.text
+        self._sources = [writer.source(value) for value in self._wanted]
+        reads = text.read(v for v in writer.read if v.kind != "made")
+        self.text = "\n".join([*reads, *lines])
+        self._run = text.function([*reads, *lines, "pass"])
+        self._arguments, self._slots = text.arguments, len(text.slots)
+        self._busy = not (own and native.small(program))  # for whom others have to make room
 
     @property
     def graph(self) -> Graph:
@@ -55,181 +65,157 @@ class Plan:
         v: list[Any] = [None] * self._slots
         for i, slot in self._arguments:
             v[slot] = arguments[i]
-        with blas.alone():
-            for part in self._parts:
-                part(v)
+        with blas.alone() if self._busy else nullcontext():
+            self._run(v)
         taken: set[int] = set()
-        out = [self._leaving(value, v, taken) for value in self.wanted]
+        out = []
+        for where, fresh in self._sources:
+            array = v[where] if where.__class__ is int else where
+            if not fresh or where in taken:
+                array = np.array(array)
+            else:
+                taken.add(where)
+            out.append(array)
         count = len(self.program.results)
         left = iter(out[count:])
         for t, value in self.program.gradients.items():
             t._grad = None if value is None else leaf(Op.vertex, next(left))
         return out[:count]
 
-    def _leaving(self, value: Value, v: list[Any], taken: set[int]) -> Array:
-        """A result, as an array that nobody else has."""
-        array = np.asarray(value.held if value.kind == "constant" else v[self._slot[value]])
-        if value not in self._fresh or id(array) in taken:
-            array = np.array(array)
-        taken.add(id(array))
-        return array
 
-    # Where everything lies
+def _native_calls(program: Program) -> set[Call]:
+    """The calls that the machine can do, if the program is small enough for it."""
+    if not (settings.compiling() and native.small(program) and settings.works()):
+        return set()
+    changed: set[Value] = set()
+    for call in program.calls:
+        if not changed.isdisjoint(call.inputs):
+            return set()  # it reads a leaf as it was before it changed
+        if isinstance(call.op, Change):
+            changed.add(call.inputs[0])
+    if not changed.isdisjoint(program.wanted()):
+        return set()
+    anywhere = np.zeros(1)
+    places = native.Places(program, lambda value: anywhere if value.kind == "made" else None)
+    updates = native.Updates(places)
+    return {call for call in program.calls if _row(call, places, updates) is not None}
 
-    def _places(self) -> None:
-        calls, leaving = self.program.calls, set(self.wanted)
-        roots: dict[Value, set[Value]] = {}  # in whose place a value may lie
-        last: dict[Value, int] = {}
-        blocks: dict[Value, Block] = {}
-        self._fresh: set[Value] = set()  # arrays that are made for this run alone
-        for moment, call in enumerate(calls):
-            for value in call.inputs:
-                last[value] = moment
-                for root in roots.get(value, ()):
-                    blocks[root].last = moment
-            placed = into(call.op) is not None
-            for value in call.outputs:
-                if placed and value in leaving:
-                    self._fresh.add(value)
-                elif placed:
-                    blocks[value] = Block(value.spec.nbytes, moment, moment)
-                    roots[value] = {value}
-                elif not isinstance(call.op, Change):
-                    roots[value] = set().union(*(roots.get(x, set()) for x in call.inputs))
-        for value in self.wanted:
-            for root in roots.get(value, ()):
-                blocks[root].last = len(calls)
-        self.arena = arrange(list(blocks.values()))
-        self.blocks, self._last = blocks, last
 
-    # What is run
+def _row(call: Call, places: native.Places, updates: native.Updates) -> native.Row | None:
+    if isinstance(call.op, Change):
+        return updates.instruction(call)
+    return native.instruction(call, places)
 
-    def _write(self) -> None:
-        memory = aligned(self.arena)
-        names: dict[str, Any] = {
-            "compute": compute,
-            "empty": np.empty,
-            "asarray": np.asarray,
-            "change": _change,
-        }
-        self._slot: dict[Value, int] = {}
-        self._arguments: list[tuple[int, int]] = []
-        known: dict[Value, str] = {}
+
+class _Writer:
+    """Writes the lines of a program, with runs of native calls as one line each.
+
+    Attributes:
+        text: names and slots.
+        read: values that lines read.
+    """
+
+    def __init__(self, program: Program, layout: Layout, own: set[Call]) -> None:
+        self.program, self.layout, self.own = program, layout, own
+        self.text = Text(layout)
+        self.read: list[Value] = []
+        self._moments = {call: i for i, call in enumerate(program.calls)}
+        self._makers = program.makers()
+        self._views = native.Places(program, lambda _: None).views if own else {}
+        wanted = set(program.wanted())
+        readers = program.readers()
+        self._dropped: set[Call] = set()  # views that only native calls look through
+        for call in reversed(program.calls):
+            (out,) = call.outputs if len(call.outputs) == 1 else (None,)
+            seen = out in self._views and (out not in wanted or self._whole(out) is not None)
+            if seen and all(r in own or r in self._dropped for r in readers.get(out, [])):
+                self._dropped.add(call)
+
+    def _whole(self, value: Value) -> Array | None:
+        """A result in the arena, if the value is one, or one in another shape."""
+        root, strides = self._views.get(value, (value, None))
+        view = self.layout.view(root)
+        return None if view is None or strides is not None else view.reshape(value.spec.shape)
+
+    def source(self, value: Value) -> tuple[Any, bool]:
+        """Where a result is found after a run: its place in v, or its array; and whether that is
+        one that nobody else has."""
+        whole = self._whole(value) if self._makers.get(value) in self._dropped else None
+        whole = self.layout.view(value) if whole is None else whole
+        if whole is not None:
+            return whole, False
+        if value.kind == "constant":
+            return np.asarray(value.held), False
+        return self.text.slot(value), value in self.layout.fresh
+
+    def lines(self) -> list[str]:
+        """All of them."""
         lines: list[str] = []
-
-        def slot(value: Value) -> int:
-            return self._slot.setdefault(value, len(self._slot))
-
-        def name(value: Value) -> str:
-            """How the text calls a value."""
-            if value in known:
-                return known[value]
-            if value in self.blocks:
-                known[value] = f"b{len(known)}"
-                names[known[value]] = _view(memory, self.blocks[value].offset, value)
-            elif value.kind == "constant":
-                known[value] = f"c{len(known)}"
-                names[known[value]] = value.held
+        run: list[Call] = []
+        for call in self.program.calls:
+            if call in self._dropped:
+                continue
+            cut = run and isinstance(run[-1].op, Change) and not isinstance(call.op, Change)
+            if call not in self.own or cut:
+                lines += self._segment(run)
+                run = []
+            if call in self.own:
+                run.append(call)
             else:
-                known[value] = f"v[{slot(value)}]"
-                if value.kind == "argument":
-                    self._arguments.append((value.held, slot(value)))
-                elif value.kind != "made":
-                    names[f"t{slot(value)}"] = value.held
-                    grad = "_grad." if value.kind == "gradient" else ""
-                    lines.append(f"{known[value]} = t{slot(value)}.{grad}_data")
-            return known[value]
+                lines += self._plain([call])
+        return lines + self._segment(run)
 
-        for value in [*(v for call in self.program.calls for v in call.inputs), *self.wanted]:
-            name(value)
-        leaving = set(self.wanted)
-        for moment, call in enumerate(self.program.calls):
-            lines += self._call(moment, call, name, names)
-            gone = [v for v in call.inputs if self._last[v] == moment]
-            lines += [
-                f"{name(v)} = None"
-                for v in dict.fromkeys([*gone, *call.outputs])
-                if name(v)[0] == "v" and v not in leaving and (v in gone or v not in self._last)
-            ]
-        self._slots = len(self._slot)
-        self._parts = []
-        for start in range(0, len(lines), LINES):
-            body = "".join(f"    {line}\n" for line in lines[start : start + LINES])
-            exec(compile(f"def part(v):\n{body}", "<gradgraph plan>", "exec"), names)
-            self._parts.append(names.pop("part"))
-        self.text = "\n".join(lines)
+    def _plain(self, calls: Sequence[Call]) -> list[str]:
+        """Lines of Python."""
+        lines = []
+        wanted = set(self.program.wanted())
+        for call in calls:
+            moment = self._moments[call]
+            self.read += call.inputs
+            lines += self.text.call(moment, call)
+            gone = [v for v in call.inputs if self.layout.last[v] == moment]
+            gone += [v for v in call.outputs if v not in self.layout.last]
+            lines += self.text.forget(v for v in gone if v not in wanted)
+        return lines
 
-    def _call(
-        self, moment: int, call: Call, name: Callable[[Value], str], names: dict[str, Any]
-    ) -> list[str]:
-        """The lines of one call."""
-        op, function = call.op, f"f{moment}"
-        if isinstance(op, Change):
-            before, *values = call.inputs
-            lines = [] if self._last[before] > moment else [f"{name(before)} = None"]
-            names[function], names[f"{function}t"] = op.run, op.target
-            given = ", ".join([f"{function}t", function, *map(name, values)])
-            lines.append(f"change({given})")
-            if call.outputs[0] in self._last:
-                lines.append(f"{name(call.outputs[0])} = {function}t._data")
-            return lines
-        arguments = [name(v) for v in call.inputs]
-        fill = into(op)
-        if fill is not None:
-            names[function] = fill
-            lines = []
-            for value in call.outputs:
-                if value in self._fresh:
-                    names[f"s{moment}"] = value.spec.shape
-                    names[f"d{moment}"] = value.spec.dtype
-                    lines.append(f"{name(value)} = empty(s{moment}, d{moment})")
-            outs = [name(v) for v in call.outputs]
-            if isinstance(fill, np.ufunc):
-                return [*lines, f"{function}({', '.join(arguments)}, out={outs[0]})"]
-            out = outs[0] if len(outs) == 1 else f"({', '.join(outs)})"
-            return [*lines, f"{function}({', '.join([out, *arguments])})"]
-        targets = ", ".join(name(v) for v in call.outputs)
-        if isinstance(op, Draw | Host):
-            names[function] = _effect(op)
-            return [f"{targets}, = {function}({', '.join(arguments)})"]
-        names[function] = op
-        several = op.outputs > 1 or bool(op.saves)
-        names["results"] = _results
-        if several:
-            return [f"{targets}, = results({function}, [{', '.join(arguments)}])"]
-        if not op.trusted:
-            return [f"{targets} = compute({function}, [{', '.join(arguments)}])[0]"]
-        names[function] = op.forward
-        made = f"{function}({', '.join(arguments)})"
-        number = not call.outputs[0].spec.shape  # of which numpy makes no array
-        return [f"{targets} = asarray({made})" if number else f"{targets} = {made}"]
+    def _segment(self, run: Sequence[Call]) -> list[str]:
+        """One line, for calls that the machine does."""
+        if len(run) < 2:
+            return self._plain([*self._looked_through(run), *run])
+        places = native.Places(self.program, self.layout.view)
+        updates = native.Updates(places)
+        rows = [_row(call, places, updates) for call in run]
+        places.finish()
+        written = {number for number, _ in updates.targets}
+        inputs, leaves = [], []
+        for value, number in places.moving.items():
+            if value.kind == "state":
+                if number not in written:
+                    leaves.append((number, value.held))
+            else:
+                inputs.append((number, self.text.slot(value)))
+                self.read.append(value)
+        otherwise = self.text.function([*self._again(run), "pass"])
+        segment = native.Segment(
+            [row for row in rows if row is not None], places, inputs, leaves, updates, otherwise
+        )
+        return [f"{self.text.held(segment, 'm')}(v)"]
 
+    def _again(self, run: Sequence[Call]) -> list[str]:
+        """Lines that do the same as the machine, with the views that they look through."""
+        calls = [*self._looked_through(run), *run]
+        lines = self.text.read(v for call in calls for v in call.inputs)
+        for call in calls:
+            lines += self.text.call(self._moments[call], call)
+        return lines
 
-def into(op: Any) -> Any:
-    """What writes the result of an op into an array that is there: a ufunc, or its `into`."""
-    if isinstance(op, Effect):
-        return None
-    if isinstance(op.forward, np.ufunc):
-        return op.forward
-    return op.into
-
-
-def _view(memory: Array, offset: int, value: Value) -> Array:
-    spec = value.spec
-    return memory[offset : offset + spec.nbytes].view(spec.dtype).reshape(spec.shape)
-
-
-def _change(target: Vertex, run: Callable[..., None], *values: Any) -> None:
-    run(target.own(), *values)
-
-
-def _effect(op: Any) -> Callable[..., Sequence[Any]]:
-    if isinstance(op, Host):
-        return op.run
-    return lambda: (np.asarray(op.run()),)
-
-
-def _results(op: Any, args: list[Any]) -> tuple[Any, ...]:
-    """The results of an op, and what it saves."""
-    data, saved = compute(op, args)
-    return (*data, *saved) if isinstance(data, tuple) else (data, *saved)
+    def _looked_through(self, run: Sequence[Call]) -> list[Call]:
+        """The views that calls look through, and that nobody makes."""
+        needed: list[Call] = []
+        stack = [self._makers.get(v) for call in run for v in call.inputs]
+        while stack:
+            call = stack.pop()
+            if call in self._dropped and call is not None:
+                needed.append(call)
+                stack += [self._makers.get(v) for v in call.inputs]
+        return sorted(set(needed), key=self._moments.__getitem__)

@@ -151,6 +151,11 @@ def _works() -> bool:
     return True
 
 
+def works() -> bool:
+    """Whether compiled kernels can be loaded; they are."""
+    return _works()
+
+
 def _loaded() -> bool:
     return "gradgraph.kernels.numba_.winograd" in sys.modules and _works()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..compile.effect import Recipe
 from ..errors import DomainError, DTypeError, GradError
 from ..mode import current
 from ..node import leaf
@@ -85,7 +86,8 @@ class Optimizer:
             if p.grad is None or not p.requires_grad:
                 continue
             if tape:
-                tape.change(p, type(self).__name__, partial(self.update, i), p.grad)
+                update = partial(self.update, i)
+                tape.change(p, type(self).__name__, update, p.grad, recipe=self.recipe(i))
             else:
                 self.update(i, p.own(), p.grad._data)
 
@@ -96,6 +98,10 @@ class Optimizer:
             "the optimiser has no update, so it changes nothing",
             "Add `def update(self, i, w, g)` to the class.",
         )
+
+    def recipe(self, i: int) -> Recipe | None:
+        """What `update` does, for compiled functions that know it by name; None for none."""
+        return None
 
     def add_slot(self, name: str, zero: Any = None) -> list[Tensor]:
         """State for each parameter: zeros of its shape, in single precision or better, or copies

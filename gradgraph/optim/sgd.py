@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..compile.effect import Recipe
 from ..errors import DomainError
+from ..mode import current
 from ..tensor import Array, Tensor
 from .optimizer import Optimizer, Setting, decayed, pieces
 
@@ -68,6 +70,19 @@ class SGD(Optimizer):
     def velocity(self) -> list[Tensor]:
         """The velocity of each parameter; empty without momentum."""
         return self.slots.get("velocity", [])
+
+    def recipe(self, i: int) -> Recipe | None:
+        if type(self).update is not SGD.update:
+            return None
+        if tape := current().tape:
+            tape.ask((id(self), "velocity"), lambda: bool(self.velocity or self.momentum))
+        if self.momentum and not self.velocity:
+            return None
+        slots = (self.velocity[i],) if self.velocity else ()
+        return Recipe("sgd", self, slots, self._numbers)
+
+    def _numbers(self) -> tuple[float, ...]:
+        return self.lr, self.momentum, self.weight_decay, float(self.nesterov)
 
     def update(self, i: int, w: Array, g: Array) -> None:
         if self.momentum and not self.velocity:  # it was set after the first steps

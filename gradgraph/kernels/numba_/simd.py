@@ -318,6 +318,17 @@ def put(context: Any, place: Any, number: Any) -> Any:
 
 
 @intrinsic
+def double(context: Any, place: Any) -> Any:
+    """The float64 at an address."""
+
+    def generate(_: Any, b: _Block, __: Any, arguments: Sequence[Any]) -> Any:
+        place = b.inttoptr(arguments[0], ir.PointerType())
+        return b.load(place, typ=ir.DoubleType(), align=8)
+
+    return types.float64(types.int64), generate
+
+
+@intrinsic
 def byte(context: Any, place: Any) -> Any:
     """The byte at an address."""
 
