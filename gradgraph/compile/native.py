@@ -92,8 +92,8 @@ class Places:
             return None
         if value not in self._known:
             if value.kind == "constant":
-                array = np.ascontiguousarray(value.held, FLOAT if weak else None)
-                self._known[value] = self.fixed(array)
+                held = np.ascontiguousarray(value.held, FLOAT if weak else None)
+                self._known[value] = self.fixed(held)
             elif (array := self._arena(value)) is not None:
                 self._known[value] = self.fixed(array)
             else:
@@ -207,7 +207,8 @@ _BOOL = np.dtype(bool)
 def _conv(op: Any, ins: Sequence[Value], outs: Sequence[Value], places: Places) -> Any:
     """A convolution or one of its gradients, with what it was fused with."""
     machine = _machine()
-    bias = kept = -1
+    bias: int | None = -1
+    kept: int | None = -1
     relu = False
     plain = op
     if isinstance(op, Convolution):
@@ -262,7 +263,8 @@ def _pool(op: Any, ins: Sequence[Value], outs: Sequence[Value], places: Places) 
 def _matmul(op: Any, ins: Sequence[Value], outs: Sequence[Value], places: Places) -> Any:
     if not all(v.spec.ndim == 2 for v in ins):
         return None
-    given, steps = [], []
+    given: list[int | None] = []
+    steps: list[int] = []
     for v in ins:
         whole, strides = places.views.get(v, (v, None))
         given.append(places.of_whole(whole))

@@ -126,7 +126,7 @@ class _Writer:
         readers = program.readers()
         self._dropped: set[Call] = set()  # views that only native calls look through
         for call in reversed(program.calls):
-            (out,) = call.outputs if len(call.outputs) == 1 else (None,)
+            out = call.outputs[0]
             seen = out in self._views and (out not in wanted or self._whole(out) is not None)
             if seen and all(r in own or r in self._dropped for r in readers.get(out, [])):
                 self._dropped.add(call)
