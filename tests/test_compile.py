@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -654,6 +655,77 @@ def test_convolutions_with_bias_relu_and_mask(shape, kernel, geometry, strange, 
         for a, e in zip(found, slopes(x, w, b), strict=True):
             scale = np.abs(np.where(np.isfinite(e), e, 0)).max(initial=0)
             np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("strange", [None, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "geometry", "pool"),
+    [
+        ((5, 12, 12, 16), (3, 3, 16, 16), {"padding": 1}, {"size": 2}),
+        ((6, 14, 14, 16), (5, 5, 16, 32), {"padding": 2}, {"size": 2}),
+        ((3, 9, 11, 1), (5, 5, 1, 19), {"padding": 2}, {"size": 3, "stride": 2, "padding": 1}),
+        ((3, 9, 11, 16), (3, 3, 16, 16), {}, {"size": 2, "dilation": 2, "stride": 1}),
+        ((4, 8, 8, 16), (1, 1, 16, 16), {}, {"size": (1, 2)}),
+        ((4, 20, 16), (3, 16, 16), {"padding": 1}, {"size": 2}),
+        ((300, 10, 10, 4), (3, 3, 4, 16), {"padding": 1, "stride": 1}, {"size": 2}),
+        ((0, 8, 8, 4), (3, 3, 4, 6), {}, {"size": 2}),
+    ],
+    ids=str,
+)
+def test_a_convolution_of_which_only_maxima_are_kept(
+    shape, kernel, geometry, pool, strange, backend, monkeypatch
+):
+    """The result and the taps, by way of the gradient; with ties, where relu makes zeros."""
+    if backend == "numba":
+        pytest.importorskip("numba")
+    for module in ("fuse", "native"):  # for the machine does not meet what lies outside
+        monkeypatch.setattr(import_module(f"gradgraph.compile.{module}"), "small", lambda _: False)
+    rng = np.random.default_rng(0)
+    x, w = (np.round(4 * rng.normal(size=s)).astype(np.float32) / 4 for s in (shape, kernel))
+    b = rng.normal(size=kernel[-1:]).astype(np.float32)
+    if strange is not None and x.size:
+        x.ravel()[rng.integers(0, x.size, 3)] = strange
+
+    def forward(x, w, b):
+        return gg.max_pool(gg.relu(gg.conv(x, w, b, **geometry)), **pool)
+
+    def slopes(x, w, b):
+        return forward(x, w, b), gg.grad(lambda *a: (forward(*a) ** 2).sum(), (0, 1, 2))(x, w, b)
+
+    with gg.backend(backend), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        found, calls = fused(slopes, x, w, b)
+        assert "conv · add · relu · max_pool" in calls
+        for a, e in zip(arrays(found), arrays(slopes(x, w, b)), strict=True):
+            np.testing.assert_array_equal(np.isfinite(a), np.isfinite(e))
+            scale = np.abs(np.where(np.isfinite(e), e, 0)).max(initial=0)
+            np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-6 * scale)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("shapes", [((300, 40), (40, 130)), ((257, 300), (300, 131))], ids=str)
+def test_products_with_bias_relu_and_mask(shapes, backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
+    rng = np.random.default_rng(0)
+    x, w = (rng.normal(size=s).astype(np.float32) for s in shapes)
+    b = rng.normal(size=w.shape[1:]).astype(np.float32)
+
+    def layer(x, w, b):
+        return gg.relu(x @ w + b)
+
+    def slopes(x, w, b):
+        def loss(x, w, b):
+            return (layer(gg.relu(x), w, b) ** 2).sum()
+
+        return layer(x, w, b), gg.grad(loss, (0, 1, 2))(x, w, b)
+
+    with gg.backend(backend):
+        found, calls = fused(slopes, x, w, b)
+        assert "matmul · add · relu" in calls
+        for a, e in zip(arrays(found), arrays(slopes(x, w, b)), strict=True):
+            np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-5 * np.abs(e).max())
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])

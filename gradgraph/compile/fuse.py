@@ -18,9 +18,11 @@ from ..ops.arithmetic import Add
 from ..ops.choice import Where
 from ..ops.conv import Conv, ConvInput
 from ..ops.elementwise import MASK, Greater, Mask, greater
+from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool, Place
 from .effect import Change
-from .fused import KEPT, Convolution, Elementwise, Kept
+from .fused import KEPT, Elementwise, Finished, Kept, Pooling
+from .native import small
 from .passes import prune
 from .program import Call, Program, Value
 
@@ -30,7 +32,7 @@ FEW = 1 << 15  # elements, for which one call more costs less than what it takes
 def fuse(program: Program) -> None:
     """All of it."""
     mask_before_placing(program)
-    finish_convolutions(program)
+    finish(program)
     ask_and_mask(program)
     join_elementwise(program)
     prune(program)
@@ -102,11 +104,14 @@ def mask_before_placing(program: Program) -> None:
     prune(program)
 
 
-def finish_convolutions(program: Program) -> None:
-    """Bias, relu and mask as part of the convolution before them."""
+def finish(program: Program) -> None:
+    """Bias, relu, mask and pool as part of the convolution or product before them."""
     look = _Look(program)
+    large = not small(program)  # the machine knows a convolution, and a pool
     for first in list(program.calls):
-        if not isinstance(first.op, Conv | ConvInput):
+        product = isinstance(first.op, Matmul) and first.outputs[0].spec.size >= FEW
+        product = product and all(v.spec.ndim == 2 for v in first.inputs)
+        if not (product or isinstance(first.op, Conv | ConvInput)):
             continue
         y = first.outputs[0]
         inputs = list(first.inputs)
@@ -139,9 +144,16 @@ def finish_convolutions(program: Program) -> None:
                 break
             calls.append(call)
             parts.append((call.op, places))
+        kind: type[Finished] = Finished
+        pool = look.only_reader(calls[-1].outputs[0])
+        pooled = large and kept is None and isinstance(first.op, Conv)
+        if pooled and pool is not None and isinstance(pool.op, MaxPool):
+            kind = Pooling
+            calls.append(pool)
+            parts.append((pool.op, (-1,)))
         if len(calls) == 1 or not look.steady(inputs, first, calls[-1]):
             continue
-        op = Convolution(_wired(parts, len(inputs)), bias, rectified, kept)
+        op = kind(_wired(parts, len(inputs)), bias, rectified, kept)
         program.calls[program.calls.index(calls[-1])] = Call(
             op, inputs, calls[-1].outputs, first.vertex
         )

@@ -12,6 +12,7 @@ from ..kernels.dispatch import Finish
 from ..node import Array
 from ..op import Op
 from ..ops.conv import Conv
+from ..ops.linalg import Matmul
 from ..record import compute
 from ..spec import Spec
 
@@ -66,8 +67,9 @@ class Fused(Op, abstract=True):
         return total
 
 
-class Convolution(Fused, abstract=True):
-    """A convolution or the gradient of its image, with what is done to its results.
+class Finished(Fused, abstract=True):
+    """A convolution, the gradient of its image, or a product of matrices, with what is done to its
+    results.
 
     Attributes:
         bias, kept: the number of that argument; None for none.
@@ -90,11 +92,36 @@ class Convolution(Fused, abstract=True):
             None if self.kept is None else given[self.kept],
         )
         op: Any = self.parts[0][0]
+        if isinstance(op, Matmul):
+            dispatch.matmul(x, w, out, todo)
+            return
         stride, padding, dilation, groups = op.geometry
         if isinstance(op, Conv):
             dispatch.conv(x, w, stride, padding, dilation, groups, todo, out)
         else:
             dispatch.conv_input(x, w, op.size, stride, padding, dilation, groups, todo, out)
+
+
+class Pooling(Finished, abstract=True):
+    """A convolution, finished, of which only the maxima of windows are kept."""
+
+    saves = ("winner",)
+
+    def forward(self, *values: Any) -> Any:
+        held = list(values)
+        *parts, (pool, (last,)) = self.parts
+        for op, places in parts:
+            held.append(compute(op, [held[i] for i in places])[0])
+        out, saved = compute(pool, [held[last]])
+        return out, *saved
+
+    def into(self, out: Any, x: Any, w: Any, *more: Any) -> None:
+        bias = None if self.bias is None else (x, w, *more)[self.bias]
+        op: Any = self.parts[0][0]
+        pool: Any = self.parts[-1][0]
+        stride, padding, dilation, groups = op.geometry
+        todo = Finish(bias, self.rectified)
+        dispatch.conv_pool(x, w, stride, padding, dilation, groups, todo, pool.geometry, out)
 
 
 class Elementwise(Fused, abstract=True):

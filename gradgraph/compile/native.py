@@ -27,7 +27,7 @@ from ..ops.shape import Reshape, Transpose
 from ..ops.softmax import Softmax
 from ..spec import Shape, Spec
 from .effect import Change
-from .fused import Convolution, Kept
+from .fused import Finished, Kept
 from .program import Call, Program, Value
 
 SMALL = 1 << 18  # bytes of all results, up to which Python takes longer than the work
@@ -211,7 +211,7 @@ def _conv(op: Any, ins: Sequence[Value], outs: Sequence[Value], places: Places) 
     kept: int | None = -1
     relu = False
     plain = op
-    if isinstance(op, Convolution):
+    if isinstance(op, Finished):
         plain, relu = op.parts[0][0], op.rectified
         bias = -1 if op.bias is None else places.of(ins[op.bias])
         kept = -1 if op.kept is None else places.of(ins[op.kept])
@@ -309,7 +309,7 @@ def _one_hot(op: Any, ins: Sequence[Value], outs: Sequence[Value], places: Place
 
 
 _GIVE: list[tuple[tuple[type, ...], Callable[..., Any]]] = [
-    ((Convolution, Conv, ConvInput, ConvFilter), _conv),
+    ((Finished, Conv, ConvInput, ConvFilter), _conv),
     ((MaxPool, Place), _pool),
     ((Matmul,), _matmul),
     ((Sum, Mean), _sum),

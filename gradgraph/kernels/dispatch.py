@@ -44,6 +44,37 @@ def conv(
     return _by_numpy(numpy_.conv, (x, w, stride, padding, dilation, groups), shape, todo, out)
 
 
+def conv_pool(
+    x: Array,
+    w: Array,
+    stride: Ints,
+    padding: Pairs,
+    dilation: Ints,
+    groups: int,
+    todo: Finish,
+    pool: tuple[Ints, Ints, Pairs, Ints],
+    to: tuple[Array, Array],
+) -> None:
+    """A convolution, finished, of which only the maxima of windows are kept, and their taps: some
+    images at a time."""
+    size = out_shape(x.shape[1:-1], w.shape[:-2], stride, padding, dilation)
+    geometry = stride, padding, dilation
+    exact = x.ndim == 4 and prod(pool[0]) <= 256
+    if exact and _suits(x, w, groups, len(x) * prod(size) * w.size):
+        from .numba_ import dense
+
+        after = dense.Pooled(size, w.shape[-1], pool, to)
+        made = _compiled((x, w, *geometry, size), todo, None, after=after)
+        if made is not None and np.isfinite(to[0]).all():
+            return
+    image = prod(size) * w.shape[-1] * to[0].itemsize
+    count = max(1, numpy_.ROWS_BYTES // max(1, image))
+    for start in range(0, len(x), count):
+        part = slice(start, start + count)
+        y = conv(x[part], w, *geometry, groups, todo)
+        max_pool(y, *pool, (to[0][part], to[1][part]))
+
+
 def conv_input(
     g: Array,
     w: Array,
@@ -169,10 +200,14 @@ def _short(
 
 
 def _compiled(
-    given: Any, todo: Finish | None, out: Array | None, turned: bool = False
+    given: Any,
+    todo: Finish | None,
+    out: Array | None,
+    turned: bool = False,
+    after: Any = None,
 ) -> Array | None:
     """A convolution of images, with the filter turned around to get an image's gradient; finished,
-    and in `out` if it is given."""
+    and in `out` if it is given, or handed to `after`; None if nothing here can do it."""
     from .numba_ import direct, product, winograd  # takes half a second the first time
     from .numba_.simd import ROWS
 
@@ -180,8 +215,10 @@ def _compiled(
     depth, channels = w.shape[-2:][:: -1 if turned else 1]
     short = _short(w.shape[:2], stride, dilation, depth, channels, size, len(x))
     if short is not None:
-        return winograd.conv(short, x, w, padding, turned, _alike(todo, x), out)
+        return winograd.conv(short, x, w, padding, turned, _alike(todo, x), out, after)
     if prod(w.shape[:2]) == 1 and not _padded(padding):
+        if after:
+            return None
         rows = None if out is None else out.reshape(-1, channels)
         made = product.matmul(
             _pixels(x, stride, size), w[0, 0].T if turned else w[0, 0], rows
@@ -191,7 +228,7 @@ def _compiled(
         return None
     if turned:
         w = np.ascontiguousarray(w[::-1, ::-1].swapaxes(-1, -2))
-    return direct.conv(x, w, stride, padding, dilation, size, _alike(todo, x), out)
+    return direct.conv(x, w, stride, padding, dilation, size, _alike(todo, x), out, after)
 
 
 def _alike(todo: Finish | None, x: Array) -> Finish | None:
@@ -253,17 +290,20 @@ def _pixels(x: Array, stride: Ints, size: Ints) -> Array:
     return x[:, : p * s : s, : q * t : t].reshape(-1, x.shape[-1])
 
 
-def matmul(x: Any, y: Any, out: Array | None = None) -> Any:
-    """The product of two matrices, or numpy's of what else there is; in `out` if it is given."""
+def matmul(x: Any, y: Any, out: Array | None = None, todo: Finish | None = None) -> Any:
+    """The product of two matrices, finished, or numpy's of what else there is; in `out` if it is
+    given."""
     both = _single(x) and _single(y) and x.ndim == y.ndim == 2 and x.shape[1] == len(y)
     if both and settings.compiled(x.size * y.shape[1]):
         from .numba_ import product
 
-        return product.matmul(x, y, out)
+        return product.matmul(x, y, out, todo)
     if both and x.size * y.shape[1] < blas.THREADED:
-        return np.matmul(x, y, out)
-    with blas.alone():
-        return np.matmul(x, y, out)
+        made = np.matmul(x, y, out)
+    else:
+        with blas.alone():
+            made = np.matmul(x, y, out)
+    return made if todo is None else _finished(made, todo, None)
 
 
 def relu(x: Any, out: Array | None = None) -> Any:

@@ -68,7 +68,7 @@ def backend(name: str | None = None) -> Setting:
 def precision(name: str | None = None) -> Setting:
     """Choose how exact compiled float32 convolutions are, for the whole process.
 
-    "fast", the default, computes 3×3 filters by F(4,3) and 5×5 filters by F(2,5), whose errors
+    "fast", the default, computes 3×3 filters by F(4,3) and 5×5 filters by F(4,5), whose errors
     are those of float32 times about ten; "high" computes 3×3 filters by F(2,3), and all others as
     they are defined, with the errors of a usual float32 sum. The numpy backend, and float64, do
     not depend on it. Measured errors: benchmarks/RESULTS.md.

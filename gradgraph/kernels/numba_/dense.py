@@ -6,29 +6,37 @@ Loops run over whole vectors, and then over what is left. Names as in winograd.p
 
 from __future__ import annotations
 
+from math import prod
+from typing import Any
+
 import numpy as np
 
+from .. import threads
+from ..numpy_ import Array, Pairs
 from . import parallel
 from .compiled import kernel
 from .simd import (
     FLOAT,
     LANES,
+    best_of_four,
     better_vector,
     byte,
     clear,
     copy,
+    fill,
     get,
     kept_vector,
     mask_vector,
+    offset,
     put,
     put_byte,
     relu_vector,
     won_vector,
 )
-from .winograd import Array, Pairs
 
 Ints = tuple[int, ...]
 PART = 1 << 15  # numbers: parts of the work are multiples of it
+IMAGES_BYTES = 1 << 18  # of images that wait in the cache to be pooled
 
 
 @kernel
@@ -73,6 +81,13 @@ def _better(x: int, best: int, winner: int, channels: int, tap: int) -> None:  #
 
 
 @kernel
+def _begin(x: int, best: int, winner: int, channels: int, tap: int) -> None:  # fmt: skip
+    """The first pixel of a window is the best so far."""
+    copy(best, x, channels)
+    fill(winner, tap, channels)
+
+
+@kernel
 def _won(g: int, winner: int, tap: int, x: int, channels: int, add: int) -> None:  # fmt: skip
     """The slopes of one window at the pixel of one tap; added to what is there, or not."""
     whole = channels // LANES * LANES
@@ -88,23 +103,35 @@ def _pool_image(
     x: int, height: int, width: int, channels: int, down: int, across: int, row: int, column: int,
     top: int, left: int, taller: int, wider: int, y: int, winner: int, p: int, q: int,
 ) -> None:  # fmt: skip
+    pixel, line = column * channels * FLOAT, row * width * channels * FLOAT
+    whole = channels // LANES * LANES if down == across == 2 else 0
     for i in range(p):
         for j in range(q):
             place = (i * q + j) * channels
-            begun = False
-            for t in range(down * across):
-                a = i * taller - top + t // across * row
-                b = j * wider - left + t % across * column
-                if a < 0 or b < 0 or a >= height or b >= width:
-                    continue
+            a, b = i * taller - top, j * wider - left
+            inside = a >= 0 and b >= 0 and a + row < height and b + column < width
+            if whole == channels and inside:
                 source = x + (a * width + b) * channels * FLOAT
-                if begun:
-                    _better(source, y + place * FLOAT, winner + place, channels, t)
+                for c in range(0, channels, LANES):
+                    best_of_four(
+                        source + c * FLOAT, pixel, line, y + (place + c) * FLOAT, winner + place + c
+                    )  # fmt: skip
+                continue
+            begun = False
+            for s in range(down):
+                a = i * taller - top + s * row
+                if a < 0 or a >= height:
                     continue
-                begun = True
-                copy(y + place * FLOAT, source, channels)
-                for c in range(channels):
-                    put_byte(winner + place + c, np.uint8(t))
+                for t in range(across):
+                    b = j * wider - left + t * column
+                    if b < 0 or b >= width:
+                        continue
+                    source, tap = x + (a * width + b) * channels * FLOAT, s * across + t
+                    if begun:
+                        _better(source, y + place * FLOAT, winner + place, channels, tap)
+                    else:
+                        begun = True
+                        _begin(source, y + place * FLOAT, winner + place, channels, tap)
 
 
 @kernel
@@ -134,13 +161,16 @@ def _place_image(
     for i in range(p):
         for j in range(q):
             place = (i * q + j) * channels
-            for t in range(down * across):
-                a = i * taller - top + t // across * row
-                b = j * wider - left + t % across * column
-                if a < 0 or b < 0 or a >= height or b >= width:
+            for s in range(down):
+                a = i * taller - top + s * row
+                if a < 0 or a >= height:
                     continue
-                to = x + (a * width + b) * channels * FLOAT
-                _won(g + place * FLOAT, winner + place, t, to, channels, 1 - apart)
+                for t in range(across):
+                    b = j * wider - left + t * column
+                    if b < 0 or b >= width:
+                        continue
+                    to, tap = x + (a * width + b) * channels * FLOAT, s * across + t
+                    _won(g + place * FLOAT, winner + place, tap, to, channels, 1 - apart)
 
 
 @kernel
@@ -216,6 +246,54 @@ def max_pool(
 
     parallel.run(part, len(x))
     return y, winner
+
+
+@kernel
+def pool_some(images: int, fields: int, first: int, end: int) -> None:  # fmt: skip
+    """`_pool` with its numbers in a table, for kernels that have enough of their own."""
+    _pool(
+        images, offset(fields, 0), offset(fields, 1), offset(fields, 2), offset(fields, 3),
+        offset(fields, 4), offset(fields, 5), offset(fields, 6), offset(fields, 7),
+        offset(fields, 8), offset(fields, 9), offset(fields, 10), offset(fields, 11),
+        offset(fields, 12), offset(fields, 13), offset(fields, 14), first, end,
+    )  # fmt: skip
+
+
+class Pooled:
+    """The maxima of images that a convolution makes, taken while these are in the cache.
+
+    Args:
+        size, channels: of an image.
+        geometry: kernel, stride, padding and dilation of the windows.
+        out: for the maxima and their taps.
+
+    Attributes:
+        fields: address of the table of `pool_some`.
+        bytes: of an image.
+        count: how many images stay in the cache together.
+    """
+
+    def __init__(
+        self, size: Ints, channels: int, geometry: tuple[Any, ...], out: tuple[Array, Array]
+    ) -> None:
+        kernel, stride, padding, dilation = geometry
+        y, winner = out
+        self._held = y, winner
+        self._table = np.array(
+            [
+                *size, channels, *kernel, *dilation, padding[0][0], padding[1][0], *stride,
+                y.ctypes.data, winner.ctypes.data, *y.shape[1:3],
+            ],
+            np.int64,
+        )  # fmt: skip
+        self.fields = self._table.ctypes.data
+        self.bytes = prod(size) * channels * FLOAT
+        self.count = max(1, IMAGES_BYTES // self.bytes)
+
+    def room(self) -> int:
+        """Where images may be made; this thread's until it asks again."""
+        (room,) = threads.scratch("images", (self.count * self.bytes // FLOAT,))
+        return room.ctypes.data
 
 
 def place(

@@ -10,12 +10,15 @@ Names as in winograd.py; images are padded here, one at a time, in a scratch of 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .. import threads
 from ..finish import Finish
 from . import parallel
 from .compiled import kernel
+from .dense import pool_some
 from .ending import Ending, finish
 from .simd import FLOAT, ROWS, copy, offset, panel_1, panel_2
 from .winograd import WIDTH, ZERO, Array, Pairs, lanes
@@ -94,14 +97,18 @@ def _convolve_images(
     first: int, end: int, x: int, high: int, wide: int, depth: int, top: int, left: int,
     image: int, full_high: int, full_wide: int, row: int, step: int, taps: int, offsets: int,
     run: int, w: int, columns: int, y: int, height: int, width: int, channels: int, scratch: int,
-    bias: int, floor: float, apart: int,
+    bias: int, floor: float, apart: int, fields: int,
 ) -> None:  # fmt: skip
+    """Some images; with `fields` each of them is pooled, and the next one takes its place in y."""
     for n in range(first, end):
         _pad(x + n * high * wide * depth * FLOAT, high, wide, depth, top, left, image,
              full_high, full_wide)  # fmt: skip
-        _convolve(image, row, step, taps, offsets, run, w, columns,
-                  y + n * height * width * channels * FLOAT, height, width, channels,
+        size = height * width * channels * FLOAT
+        to = y if fields else y + n * size
+        _convolve(image, row, step, taps, offsets, run, w, columns, to, height, width, channels,
                   scratch, bias, floor, apart)  # fmt: skip
+        if fields:
+            pool_some(y - n * size, fields, n, n + 1)
 
 
 @kernel
@@ -161,11 +168,14 @@ def conv(
     size: Ints,
     todo: Finish | None = None,
     out: Array | None = None,
+    after: Any = None,
 ) -> Array:
-    """x * w, with results of this size, finished; in `out` if it is given."""
+    """x * w, with results of this size, finished; in `out` if it is given, or handed to `after`, as
+    in `winograd.conv`."""
     channels = w.shape[-1]
-    y = np.empty((len(x), *size, channels), np.float32) if out is None else out
-    ending = Ending(todo, y)
+    count = 0 if after else len(x)
+    y = np.empty((count, *size, channels), np.float32) if out is None else out
+    ending = Ending(todo, channels, y.ctypes.data)
     matrix, columns = panels(np.ascontiguousarray(w))
     kernel = w.shape[:2]
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -180,9 +190,9 @@ def conv(
         _convolve_images(
             first, end, x.ctypes.data, *x.shape[1:], *padded.before,
             image.ctypes.data, *padded.full, stride[0] * padded.row, stride[1] * pixel,
-            len(offsets), offsets.ctypes.data, beside * x.shape[-1],
-            matrix.ctypes.data, columns, y.ctypes.data, *size, channels, block.ctypes.data,
-            *ending.told,
+            len(offsets), offsets.ctypes.data, beside * x.shape[-1], matrix.ctypes.data, columns,
+            after.room() if after else y.ctypes.data, *size, channels, block.ctypes.data,
+            *ending.told, after.fields if after else 0,
         )  # fmt: skip
 
     parallel.run(part, len(x))

@@ -28,7 +28,7 @@ def finish(y: int, channels: int, bias: int, floor: float, kept: int) -> None:
 
 
 class Ending:
-    """A `Finish` as addresses, for results y of so many channels.
+    """A `Finish` as addresses, for results of so many channels at an address.
 
     Attributes:
         bias: address of one number for each channel, or 0.
@@ -37,19 +37,19 @@ class Ending:
             0 if all are kept.
     """
 
-    def __init__(self, todo: Finish | None, y: Array) -> None:
+    def __init__(self, todo: Finish | None, channels: int, y: int) -> None:
         self.bias, self.floor, self.apart = 0, -np.inf, 0
         self._held: list[Array] = []
         if todo is None:
             return
         if todo.bias is not None or todo.rectified:
-            given = np.zeros(y.shape[-1]) if todo.bias is None else todo.bias
+            given = np.zeros(channels) if todo.bias is None else todo.bias
             self._held.append(np.ascontiguousarray(given, np.float32))
             self.bias = self._held[-1].ctypes.data
             self.floor = 0.0 if todo.rectified else -np.inf
         if todo.kept is not None:
             self._held.append(np.ascontiguousarray(todo.kept, np.float32))
-            self.apart = self._held[-1].ctypes.data - y.ctypes.data
+            self.apart = self._held[-1].ctypes.data - y
 
     @property
     def told(self) -> tuple[int, float, int]:

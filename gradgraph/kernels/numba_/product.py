@@ -5,11 +5,15 @@ A library for matrices brings threads of its own, which would stand in the way o
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .. import threads
+from ..finish import Finish
 from . import parallel
 from .compiled import kernel
+from .ending import Ending, finish
 from .simd import FLOAT, LANES, ROWS, clear, copy, get, panel_1, panel_2, put
 from .winograd import WIDTH, ZERO, Array
 
@@ -39,10 +43,10 @@ def _pack(
 def _multiply(
     a: int, row: int, step: int, depth: int, b: int, b_row: int, b_column: int, columns: int,
     c: int, c_row: int, first_row: int, end_row: int, first: int, end: int, width: int,
-    packed: int, zero: int,
+    packed: int, zero: int, bias: int, floor: float, apart: int,
 ) -> None:  # fmt: skip
     """c = a · b for some rows, a multiple of ROWS, and some columns from a multiple of the width of
-    a panel on: one or two vectors."""
+    a panel on: one or two vectors. A panel is finished when it is there."""
     for q in range(first, end, width):
         for start in range(0, depth, DEPTH):
             deep = min(DEPTH, depth - start)
@@ -55,10 +59,14 @@ def _multiply(
                     panel_2(source, row, step, 1, zero, deep, packed, line, to, c_row, add)
                 else:
                     panel_1(source, row, step, 1, zero, deep, packed, line, to, c_row, add)
+        inside = min(width, columns - q)
+        for t in range(first_row, end_row if bias or apart else first_row):
+            to = c + t * c_row + q * FLOAT
+            finish(to, inside, bias + q * FLOAT if bias else 0, floor, to + apart if apart else 0)
 
 
-def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
-    """a · b of two matrices; in `out`, which is contiguous, if it is given."""
+def matmul(a: Array, b: Array, out: Array | None = None, todo: Finish | None = None) -> Array:
+    """a · b of two matrices, finished; in `out`, which is contiguous, if it is given."""
     rows, columns = len(a), b.shape[1]
     width = LANES if columns <= LANES else WIDTH
     tall, wide = -(-rows // ROWS) * ROWS, -(-columns // width) * width
@@ -66,6 +74,11 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
         a = np.concatenate([a, np.zeros((tall - rows, a.shape[1]), np.float32)])
     fits = (tall, wide) == (rows, columns)
     c = out if fits and out is not None else np.empty((tall, wide), np.float32)
+    if not fits and todo is not None and todo.kept is not None:
+        room = np.zeros((tall, wide), np.float32)
+        room[:rows, :columns] = todo.kept
+        todo = replace(todo, kept=room)
+    ending = Ending(todo, columns, c.ctypes.data)
     by_rows = tall // ROWS > 2 * (wide // width)  # each thread packs its columns of b
 
     def part(_: int, first: int, end: int) -> None:
@@ -74,6 +87,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
         _multiply(
             a.ctypes.data, *a.strides, a.shape[1], b.ctypes.data, *b.strides, columns,
             c.ctypes.data, wide * FLOAT, *span, width, packed.ctypes.data, ZERO.ctypes.data,
+            *ending.told,
         )  # fmt: skip
 
     total, unit = (tall, ROWS) if by_rows else (wide, width)

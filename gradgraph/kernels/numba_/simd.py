@@ -25,7 +25,7 @@ LANES = 16 if WIDE else 8  # numbers in a vector
 ROWS = 8 if WIDE else 4  # rows of a panel: with two vectors each they fill half of the registers
 FLOAT = 4  # bytes
 
-SHORT = (Toom.of(2, 3), Toom.of(4, 3), Toom.of(2, 5))  # by number; the first is the most accurate
+SHORT = (Toom.of(2, 3), Toom.of(4, 3), Toom.of(4, 5))  # by number; the first is the most accurate
 
 _F, _I32, _I64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
 _V = ir.VectorType(_F, LANES)
@@ -283,6 +283,24 @@ def clear(context: Any, to: Any, count: Any) -> Any:
 
 
 @intrinsic
+def fill(context: Any, to: Any, value: Any, count: Any) -> Any:
+    """Write the same byte to so many places."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        to, value, count = arguments
+        byte = b.trunc(value, ir.IntType(8))
+        kind = ir.FunctionType(
+            ir.VoidType(), [ir.PointerType(), ir.IntType(8), _I64, ir.IntType(1)]
+        )
+        memset = cgutils.get_or_insert_function(b.module, kind, "llvm.memset.p0.i64")
+        off = ir.Constant(ir.IntType(1), 0)
+        b.call(memset, [b.inttoptr(to, ir.PointerType()), byte, count, off])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 3), generate
+
+
+@intrinsic
 def glance(context: Any, place: Any) -> Any:
     """An int that another thread may change, after a pause as short as there is."""
 
@@ -430,6 +448,27 @@ def better_vector(context: Any, x: Any, best: Any, winner: Any, tap: Any) -> Any
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64, types.uint8), generate
+
+
+@intrinsic
+def best_of_four(context: Any, x: Any, column: Any, row: Any, y: Any, winner: Any) -> Any:
+    """The greatest of four pixels, at steps of a column and a row from x, and its tap, 0 to 3, for
+    one vector; the first wins a tie, NaN wins always."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        x, column, row, y, winner = arguments
+        places = [_int(0), column, row, b.add(row, column)]
+        best, *rest = (_load(b, x, place) for place in places)
+        taps: Any = ir.Constant(_BYTES, [0] * LANES)
+        for tap, v in enumerate(rest, 1):
+            better = b.or_(b.fcmp_ordered(">", v, best), b.fcmp_unordered("uno", v, v))
+            best = b.select(better, v, best)
+            taps = b.select(better, ir.Constant(_BYTES, [tap] * LANES), taps)
+        _store(b, best, y, _int(0))
+        b.store(taps, b.inttoptr(winner, ir.PointerType()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), generate
 
 
 @intrinsic

@@ -19,7 +19,11 @@ from math import prod
 
 Matrix = tuple[tuple[Fraction, ...], ...]
 
-POINTS = tuple(map(Fraction, (0, 1, -1, 2, -2)))  # and infinity, the last
+POINTS = (
+    *map(Fraction, (0, 1, -1, 2, -2)),
+    Fraction(1, 2),
+    Fraction(-1, 2),
+)  # and infinity, the last
 
 
 @dataclass(frozen=True)

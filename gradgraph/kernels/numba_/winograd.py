@@ -24,6 +24,7 @@ from .. import threads
 from ..finish import Finish
 from . import parallel
 from .compiled import kernel
+from .dense import pool_some
 from .ending import Ending, finish
 from .simd import FLOAT, LANES, ROWS, SHORT, clear, copy, panel_1, panel_2, result, transform
 from .toom import Toom
@@ -220,6 +221,25 @@ def _convolve(
 
 
 @kernel
+def _convolve_and_pool(
+    which: int, points: int, step: int, x: int, height: int, width: int, depth: int,
+    top: int, left: int, u: int, room: int, p: int, q: int, channels: int, across: int, down: int,
+    first: int, end: int, block: int, stride: int, columns: int, v: int, m: int,
+    flag: int, border: int, zero: int, bias: int, floor: float, group: int, fields: int,
+) -> None:  # fmt: skip
+    """The same for images from `first` to `end`, of which some at a time are made, and pooled."""
+    for start in range(first, end, group):
+        stop = min(start + group, end)
+        to = room - start * p * q * channels * FLOAT  # where image 0 would lie
+        _convolve(
+            which, points, step, x, height, width, depth, top, left, u, to, p, q, channels,
+            across, down, start * across * down, stop * across * down, block, stride, columns,
+            v, m, flag, border, zero, bias, floor, 0,
+        )  # fmt: skip
+        pool_some(to, fields, start, stop)
+
+
+@kernel
 def _sum_products(
     which: int, points: int, step: int, side: int, x: int, height: int, width: int, depth: int,
     top: int, left: int, g: int, p: int, q: int, channels: int, across: int, down: int,
@@ -290,6 +310,7 @@ def conv(
     turned: bool = False,
     todo: Finish | None = None,
     out: Array | None = None,
+    after: Any = None,
 ) -> Array | None:
     """x * w; None if a number in it is infinite or NaN, which spread in a tile.
 
@@ -300,6 +321,7 @@ def conv(
         turned: convolve with the filter turned around, as the gradient of an image does.
         todo: what is done with the results.
         out: contiguous, for the results; they are in disorder if None is returned.
+        after: takes the results, some images at a time (`dense.Pooled`), which are not kept.
     """
     short = SHORT[which]
     n, height, width, depth = x.shape
@@ -308,8 +330,8 @@ def conv(
         size + sum(around) - short.r + 1
         for size, around in zip((height, width), padding, strict=True)
     )
-    y = np.empty((n, p, q, channels), np.float32) if out is None else out
-    ending = Ending(todo, y)
+    y = np.empty((0 if after else n, p, q, channels), np.float32) if out is None else out
+    ending = Ending(todo, channels, y.ctypes.data)
     down, across = -(-p // short.m), -(-q // short.m)
     stride, columns = lanes(depth), lanes(channels)
     u = filters(which, w, turned)
@@ -321,14 +343,18 @@ def conv(
 
     def part(thread: int, first: int, end: int) -> None:
         v, m, border = _room(short, block, stride, columns)
-        _convolve(
+        run = _convolve_and_pool if after else _convolve
+        bias, floor, apart = ending.told
+        run(
             which, short.points, short.m, x.ctypes.data, height, width, depth,
-            padding[0][0], padding[1][0], u.ctypes.data, y.ctypes.data, p, q, channels,
+            padding[0][0], padding[1][0], u.ctypes.data,
+            after.room() if after else y.ctypes.data, p, q, channels,
             across, down, first, end, block, stride, columns, v.ctypes.data, m.ctypes.data,
-            flags[thread].ctypes.data, border.ctypes.data, ZERO.ctypes.data, *ending.told,
+            flags[thread].ctypes.data, border.ctypes.data, ZERO.ctypes.data,
+            bias, floor, *((after.count, after.fields) if after else (apart,)),
         )  # fmt: skip
 
-    parallel.run(part, tiles, ROWS)
+    parallel.run(part, n if after else tiles, 1 if after else ROWS)
     return None if np.isnan(flags).any() else y
 
 
