@@ -6,9 +6,9 @@ gradgraph on plain numpy (what the core alone reaches) and with compiled kernels
 each eager and by `gg.compile`; torch with channels first and last, and compiled; jax, if it is
 there. All do the same in turn, in one process, with the same weights and data. Before each of them
 is timed it works for a tenth of a second untimed: the threads of the one before are still waiting
-for more, on all cores, and its own may be asleep. Printed are medians, the spread (the quarter and the three quarters), ratios to the
-better of torch's two eager ones, and what the first two losses are, to show that all compute the
-same.
+for more, on all cores, and its own may be asleep. Printed are medians, the spread (the quarter and
+the three quarters), ratios to the better of torch's two eager ones, and what the first two losses
+are, to show that all compute the same.
 
 With `--memory` each engine runs alone, in a process of its own: the peak of its resident memory
 over what it was before the first step, and the time from the start of the program to the end of

@@ -529,7 +529,7 @@ def test_without_a_folder_kernels_are_compiled_anew(monkeypatch, capsys):
 def test_short_convolutions_are_exact(m, r):
     from fractions import Fraction
 
-    from gradgraph.kernels.numba_.toom import Toom
+    from gradgraph.kernels.toom import Toom
 
     short = Toom.of(m, r)
     rng = np.random.default_rng(0)

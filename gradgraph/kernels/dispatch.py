@@ -5,13 +5,14 @@ Whatever is chosen computes the same, up to rounding.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from . import blas, numpy_, pooling, settings
+from . import blas, numpy_, pooling, settings, short, threads
 from .finish import Finish as Finish
 from .numpy_ import Array, Ints, Pairs
 from .numpy_ import out_shape as out_shape
@@ -19,6 +20,7 @@ from .numpy_ import out_shape as out_shape
 WIDEST = 16  # numbers in a vector, at most
 MIN_CHANNELS = 16  # of images and of filters, from which on transformed tiles are worth while
 MIN_TILES = 32
+TILES_PAY = 1 << 28  # multiplications, from which on transforms pay on numpy
 SHORT = {(3, False): 1, (3, True): 0, (5, False): 2, (5, True): None}  # by size, and if exact
 
 
@@ -41,7 +43,8 @@ def conv(
         made = _compiled(given, todo, _image(out))
         if made is not None:
             return made.reshape(shape)
-    return _by_numpy(numpy_.conv, (x, w, stride, padding, dilation, groups), shape, todo, out)
+    given = (x, w, stride, padding, dilation, groups)
+    return _by_numpy(numpy_.conv, given, shape, todo, out, w, padding)
 
 
 def conv_pool(
@@ -103,26 +106,78 @@ def conv_input(
         made = _compiled(given, todo, _image(out), turned=True)
         if made is not None and (apart is g or np.isfinite(made).all()):  # 0 · ∞ between slopes
             return made.reshape(shape)
-    whole = (g, w, size, stride, padding, dilation, groups)
-    return _by_numpy(numpy_.conv_input, whole, shape, todo, out)
+    given = (g, w, size, stride, padding, dilation, groups)
+    reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
+    around = tuple((r - b, r - a) for r, (b, a) in zip(reach, padding, strict=True))
+    turned = w[(slice(None, None, -1),) * len(stride)].swapaxes(-1, -2)
+    return _by_numpy(numpy_.conv_input, given, shape, todo, out, turned, around)
 
 
 def _by_numpy(
-    function: Any, arguments: Any, shape: Ints, todo: Finish | None, out: Array | None
+    function: Any,
+    arguments: Any,
+    shape: Ints,
+    todo: Finish | None,
+    out: Array | None,
+    w: Array,
+    padding: Pairs,
 ) -> Array:
-    """A convolution on numpy, each part of it finished while it is in the cache."""
-    if todo is None:
-        with blas.alone():
-            return function(*arguments, out)  # type: ignore[no-any-return]
-    if out is None:
-        out = np.empty(shape, np.result_type(*arguments[:2]))
-    made = out
+    """A convolution on numpy, each part of it finished while it is in the cache.
 
-    def finish(part: Any) -> None:
-        todo.apply(made[part], part)
+    `w` and `padding` are those with which it is a convolution of stride 1.
+    """
+    x, *_, stride, _, dilation, groups = arguments
+    made = np.empty(shape, np.result_type(*arguments[:2])) if out is None else out
+    tiles = _tiles_pay(x, w, stride, dilation, groups, prod(shape[:-1]))
 
+    def work(_: int, first: int, end: int) -> None:
+        images = slice(first, end)
+        x, y = arguments[0][images], made[images]
+
+        def finish(part: Any) -> None:
+            if todo is not None:
+                todo.apply(y[part], _moved(part, images))
+
+        if not (tiles and short.conv(x, w, padding, y, finish)):
+            function(x, *arguments[1:], y, finish)
+
+    _in_threads(work, len(x), made.size * w.size // max(1, w.shape[-1]))
+    return made
+
+
+def _moved(part: Any, images: slice) -> Any:
+    """A part of some images, as a part of all of them."""
+    if part is ...:
+        return images
+    if isinstance(part, tuple):
+        return (_moved(part[0], images), *part[1:])
+    return slice(images.start + part.start, images.start + part.stop)
+
+
+def _in_threads(work: threads.Work, images: int, products: float) -> None:
+    """Do it for some of the images in each thread, if it is much: numpy lets go of Python's lock,
+    and its library, which has threads of its own, is told to use one."""
+    if products < blas.THREADED or not blas.controlled():
+        work(0, 0, images)
+        return
     with blas.alone():
-        return function(*arguments, made, finish)  # type: ignore[no-any-return]
+        if products < settings.WORTHWHILE:
+            work(0, 0, images)
+        else:
+            threads.run(work, images, lambda *_: None)
+
+
+def _tiles_pay(x: Array, w: Array, stride: Ints, dilation: Ints, groups: int, places: int) -> bool:
+    """Whether numpy convolves faster by transformed tiles."""
+    return (
+        x.ndim == 4
+        and x.dtype == w.dtype == np.float32
+        and w.shape[:2] == (short.F.r, short.F.r)
+        and groups == prod(stride) == prod(dilation) == 1
+        and min(w.shape[-2:]) >= 32
+        and places * w.size >= TILES_PAY
+        and not settings.exact()
+    )
 
 
 def _finished(made: Array, todo: Finish | None, out: Array | None) -> Array:
@@ -154,8 +209,23 @@ def conv_filter(
         made = _compiled_filter(x, g, kernel, stride, padding, dilation, out)
         if made is not None:
             return made.reshape(*kernel, x.shape[-1], g.shape[-1])
-    with blas.alone():
-        return numpy_.conv_filter(x, g, kernel, stride, padding, dilation, groups, out)
+    like = np.empty((*kernel, x.shape[-1] // groups, g.shape[-1]), np.result_type(x, g))
+    tiles = _tiles_pay(x, like, stride, dilation, groups, prod(g.shape[:-1]))
+    shares: dict[int, Array] = {}
+
+    def work(thread: int, first: int, end: int) -> None:
+        given = x[first:end], g[first:end]
+        share = short.filter_gradient(*given, padding) if tiles else None
+        if share is None:
+            share = numpy_.conv_filter(*given, kernel, stride, padding, dilation, groups)
+        shares[thread] = share
+
+    _in_threads(work, len(x), g.size * like.size // max(1, g.shape[-1]))
+    total = like if out is None else out
+    np.copyto(total, shares[0])
+    for thread in range(1, len(shares)):
+        total += shares[thread]
+    return total
 
 
 def _spread(g: Array, stride: Ints) -> Array:
@@ -213,9 +283,9 @@ def _compiled(
 
     x, w, stride, padding, dilation, size = given
     depth, channels = w.shape[-2:][:: -1 if turned else 1]
-    short = _short(w.shape[:2], stride, dilation, depth, channels, size, len(x))
-    if short is not None:
-        return winograd.conv(short, x, w, padding, turned, _alike(todo, x), out, after)
+    which = _short(w.shape[:2], stride, dilation, depth, channels, size, len(x))
+    if which is not None:
+        return winograd.conv(which, x, w, padding, turned, _alike(todo, x), out, after)
     if prod(w.shape[:2]) == 1 and not _padded(padding):
         if after:
             return None
@@ -255,9 +325,9 @@ def _compiled_filter(
         stride, padding, dilation = (1, *stride), ((0, 0), *padding), (1, *dilation)
         out = None if out is None else out[None]
     size = g.shape[1:3]
-    short = _short(kernel, stride, dilation, x.shape[-1], g.shape[-1], size, len(x))
-    if short is not None:
-        return winograd.filter_gradient(short, x, g, padding, out)
+    which = _short(kernel, stride, dilation, x.shape[-1], g.shape[-1], size, len(x))
+    if which is not None:
+        return winograd.filter_gradient(which, x, g, padding, out)
     if prod(kernel) == 1 and not _padded(padding):
         to = None if out is None else out.reshape(x.shape[-1], g.shape[-1])
         return product.matmul(_pixels(x, stride, size).T, g.reshape(-1, g.shape[-1]), to)
@@ -298,11 +368,16 @@ def matmul(x: Any, y: Any, out: Array | None = None, todo: Finish | None = None)
         from .numba_ import product
 
         return product.matmul(x, y, out, todo)
-    if both and x.size * y.shape[1] < blas.THREADED:
-        made = np.matmul(x, y, out)
+    flat = isinstance(x, np.ndarray) and isinstance(y, np.ndarray) and x.ndim == y.ndim == 2
+    if flat and x.size * y.shape[1] >= blas.THREADED and x.shape[1] == len(y):
+        made = np.empty((len(x), y.shape[1]), np.result_type(x, y)) if out is None else out
+
+        def work(_: int, first: int, end: int) -> None:
+            np.matmul(x[first:end], y, made[first:end])
+
+        _in_threads(work, len(x), x.size * y.shape[1])
     else:
-        with blas.alone():
-            made = np.matmul(x, y, out)
+        made = np.matmul(x, y, out)
     return made if todo is None else _finished(made, todo, None)
 
 
@@ -346,8 +421,20 @@ def max_pool(
         out, winner = dense.max_pool(x, kernel, stride, padding, dilation, size, to)
         if np.isfinite(out).all():  # the tap of a NaN, or of nothing but -∞, is not the first
             return out, winner
-    out, winner = pooling.max_pool(x, kernel, stride, padding, dilation)
-    return (out, winner) if to is None else (_copied(out, to[0]), _copied(winner, to[1]))
+    if x.size < settings.LARGE:
+        out, winner = pooling.max_pool(x, kernel, stride, padding, dilation)
+        return (out, winner) if to is None else (_copied(out, to[0]), _copied(winner, to[1]))
+    size = out_shape(x.shape[1:-1], kernel, stride, padding, dilation)
+    shape = (len(x), *size, x.shape[-1])
+    if to is None:
+        to = np.empty(shape, x.dtype), np.empty(shape, pooling.winner_dtype(kernel))
+    best, taps = to
+
+    def work(part: slice) -> None:
+        best[part], taps[part] = pooling.max_pool(x[part], kernel, stride, padding, dilation)
+
+    _by_images(work, x)
+    return best, taps
 
 
 def place(
@@ -368,8 +455,24 @@ def place(
         padded = tuple(n + b + a for n, (b, a) in zip(size, padding, strict=True))
         lie = pooling.spacing(padded, kernel, stride, dilation, winner.shape[1:-1])
         return dense.place(g, winner, size, kernel, stride, padding, dilation, *lie, out)
-    made = pooling.place(g, winner, size, kernel, stride, padding, dilation)
-    return made if out is None else _copied(made, out)
+    made = np.empty((len(g), *size, g.shape[-1]), g.dtype) if out is None else out
+
+    def work(part: slice) -> None:
+        made[part] = pooling.place(g[part], winner[part], size, kernel, stride, padding, dilation)
+
+    _by_images(work, made)
+    return made
+
+
+def _by_images(work: Callable[[slice], None], x: Array) -> None:
+    """Do it for so many images at a time as stay in the cache, in all threads if it is much."""
+    step = max(1, numpy_.ROWS_BYTES // max(1, x[:1].nbytes))
+
+    def part(_: int, first: int, end: int) -> None:
+        for start in range(first, end, step):
+            work(slice(start, min(start + step, end)))
+
+    _in_threads(part, len(x), settings.WORTHWHILE * (x.size >= settings.LARGE))
 
 
 def total(x: Any, axis: Ints, keepdims: bool, out: Array | None = None) -> Any:

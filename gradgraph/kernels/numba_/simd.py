@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .toom import Matrix, Toom
+from ..toom import Matrix, Toom
 
 X86 = binding.get_process_triple().startswith(("x86_64", "i686"))
 WIDE = binding.get_host_cpu_features().get("avx512f", False)

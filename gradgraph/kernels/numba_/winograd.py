@@ -22,12 +22,12 @@ import numpy as np
 
 from .. import threads
 from ..finish import Finish
+from ..toom import Toom
 from . import parallel
 from .compiled import kernel
 from .dense import pool_some
 from .ending import Ending, finish
 from .simd import FLOAT, LANES, ROWS, SHORT, clear, copy, panel_1, panel_2, result, transform
-from .toom import Toom
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Pairs = tuple[tuple[int, int], ...]
