@@ -184,10 +184,12 @@ def test_the_readme_says_what_happens():
     assert not said, "".join(said)
 
 
-def test_the_page_on_ops_says_what_happens():
-    text = (ROOT / "docs" / "own_op.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["own_op.md", "speed.md"])
+def test_the_page_says_what_happens(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     source = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    test = doctest.DocTestParser().get_doctest(source, {}, "own_op.md", "own_op.md", 0)
+    test = doctest.DocTestParser().get_doctest(source, {}, page, page, 0)
+    assert len(test.examples) > 8
     said, known = [], set(gg.Op.registry)
     try:
         doctest.DocTestRunner().run(test, out=said.append)

@@ -17,6 +17,7 @@ from .engine import EngineError, EngineTimeout
 from .flow import Flow, flow
 from .history import History
 from .maps import Maps, maps
+from .memory import Memory, memory
 from .raster import RasterError
 from .saliency import grad_cam, occlusion, saliency
 from .stepping import Playback, playback
@@ -31,6 +32,7 @@ __all__ = [
     "Flow",
     "History",
     "Maps",
+    "Memory",
     "Playback",
     "RasterError",
     "Thresholds",
@@ -40,6 +42,7 @@ __all__ = [
     "flow",
     "grad_cam",
     "maps",
+    "memory",
     "occlusion",
     "playback",
     "saliency",

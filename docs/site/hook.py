@@ -17,3 +17,8 @@ def on_files(files: Files, config: Any, **_: Any) -> Files:
     results = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "benchmarks/RESULTS.md", content=results))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Links from docs/ to the measurements beside it: on the site they are inside."""
+    return markdown.replace("](../benchmarks/", "](benchmarks/")
