@@ -1041,9 +1041,9 @@ _CONV = (
     ),
     Fault(
         "conv kernel: float32 becomes float64",
-        KERNELS + "conv",
-        "np.result_type(x, w)",
-        "np.result_type(x, w, float)",
+        "gradgraph.kernels.dispatch:_by_numpy",
+        "np.result_type(*arguments[:2])",
+        "np.result_type(*arguments[:2], float)",
         CONVS,
     ),
     Fault(

@@ -571,8 +571,16 @@ def test_constants_are_computed_once():
     assert names(program) == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 9), st.integers(0, 9))))
-def test_blocks_that_are_needed_together_are_apart(rows):
+@pytest.mark.parametrize("many", [1000, 2])
+@given(rows=st.lists(st.tuples(st.integers(0, 500), st.integers(0, 9), st.integers(0, 9))))
+def test_blocks_that_are_needed_together_are_apart(rows, many):
+    """Also where there are so many that most are not placed with care."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("gradgraph.compile.memory"), "MANY", many)
+        check_apart(rows)
+
+
+def check_apart(rows):
     blocks = [Block(size, min(a, b), max(a, b)) for size, a, b in rows]
     arena = arrange(blocks)
     for i, a in enumerate(blocks):

@@ -53,6 +53,37 @@ class TestFit:
         assert "validation accuracy" in str(training).splitlines()[0]
         assert sum("*" in line for line in str(training).splitlines()) == 1
 
+    @pytest.mark.parametrize("clip", [None, 0.1])
+    def test_a_compiled_training_is_the_same(self, clip):
+        """Dropout, running statistics, the smaller last batch; bit for bit on numpy."""
+        found = []
+        with gg.backend("numpy"):
+            for compiled in (False, True):
+                net, _, loss, adam, held = setting()
+                loader = data.DataLoader(held, 12, rng=np.random.default_rng(0))
+                training = fit(
+                    net, loader, loss, adam, epochs=4, clip=clip, compile=compiled, progress=False
+                )
+                found.append((weights(net), training.epochs))
+        np.testing.assert_array_equal(found[0][0], found[1][0])
+        for a, b in zip(found[0][1], found[1][1], strict=True):
+            assert (a.loss, a.gradient, a.least, a.weakest) == (
+                b.loss,
+                b.gradient,
+                b.least,
+                b.weakest,
+            )
+
+    def test_a_compiled_training_stops_before_weights_are_lost(self):
+        net, loader, loss, adam, _ = setting()
+        before = weights(net)
+        loader = data.DataLoader((np.full((8, 2), np.nan, np.float32), np.zeros(8, int)), 4, rng=0)
+        with pytest.raises(gg.NonFiniteError, match="inputs are infinite or NaN"):
+            fit(net, loader, loss, adam, epochs=1, compile=True, progress=False)
+        learned = np.concatenate([p.data.ravel() for p in net.parameters()])
+        assert np.isfinite(learned).all()
+        assert len(before) > len(learned)
+
     def test_names_the_layer_that_learns_least(self, capsys):
         """A layer as a whole: the bias before the normalisation has no gradient."""
         net, loader, loss, adam, _ = setting()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import io
+from ..compile import compile as graph_compile
 from ..data import DataLoader
 from ..errors import DomainError, DTypeError, NonFiniteError
 from ..mode import no_grad
@@ -98,6 +99,7 @@ def fit(
     patience: int | None = None,
     checkpoint: str | Path | None = None,
     keep_best: bool = False,
+    compile: bool = False,
     progress: bool = True,
 ) -> Training:
     """Train a model: for each batch (x, y) of each epoch one step down loss(model(x), y).
@@ -122,6 +124,8 @@ def fit(
             was not interrupted. Its random numbers must come from the loader's and the layers'
             generators.
         keep_best: give the model back with the weights of its best epoch.
+        compile: replay the step (`gg.compile`), which is captured for each size of a batch. The
+            model and the loss then must not decide by value.
         progress: whether to show it: a bar in a terminal (with rich), else a line for each epoch.
 
     Returns:
@@ -179,6 +183,7 @@ def fit(
             print(f"going on from {checkpoint} {state}", flush=True)
     elif checkpoint is not None:
         io.save(checkpoint, **parts, best=best, epochs=[])  # what cannot be written is told now
+    step = _step if not compile else _compiled(model, loss, optimizer, clip)
     try:
         with Progress(epochs, len(data), progress) as shown:
             while len(training.epochs) < epochs and not _stop(training, patience):
@@ -186,7 +191,7 @@ def fit(
                 model.train()
                 sums = _Sums(metrics)
                 for x, y in _pairs("fit", data):
-                    value, scores, norm = _step(model, x, y, loss, optimizer, clip, number)
+                    value, scores, norm = step(model, x, y, loss, optimizer, clip, number)
                     sums.add(len(x), value, scores, y, norm)
                     if isinstance(schedule, Schedule):
                         schedule.step()
@@ -251,6 +256,36 @@ def _step(
     norm = clip_grad_norm(optimizer.parameters, np.inf if clip is None else clip)
     optimizer.step()
     return value.item(), scores, norm
+
+
+def _compiled(
+    model: Module, loss: Callable[[Any, Any], Any], optimizer: Optimizer, clip: float | None
+) -> Callable[..., tuple[float, Any, float]]:
+    """`_step`, replayed. What is not finite is noticed by the norm, before a weight changes."""
+    limit = np.inf if clip is None else clip
+
+    @graph_compile
+    def run(x: Any, y: Any) -> tuple[Any, Any, Any]:
+        optimizer.zero_grad()
+        scores = model(x)
+        value = loss(scores, y)
+        value.backward()
+        norm = clip_grad_norm(optimizer.parameters, limit)
+        optimizer.step()
+        return value, scores, norm
+
+    def step(model: Module, x: Any, y: Any, *rest: Any) -> tuple[float, Any, float]:
+        try:
+            value, scores, norm = run(asarray(x), y)
+        except NonFiniteError:
+            with no_grad(), unchanged(model):
+                found = loss(model(asarray(x)), y).item()
+            if np.isfinite(found):
+                raise
+            raise NonFiniteError("fit", *_why(model, x, y, found, rest[-1])) from None
+        return value.item(), scores, float(norm)
+
+    return step
 
 
 def _why(model: Module, x: Any, y: Any, loss: float, epoch: int) -> tuple[str, str]:
