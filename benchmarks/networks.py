@@ -10,9 +10,9 @@ for more, on all cores, and its own may be asleep. Printed are medians, the spre
 the three quarters), ratios to the better of torch's two eager ones, and what the first two losses
 are, to show that all compute the same.
 
-With `--memory` each engine runs alone, in a process of its own: the peak of its resident memory
-over what it was before the first step, and the time from the start of the program to the end of
-that step.
+With `--memory` each engine runs alone, in processes of its own: the peak of its resident memory
+over what it was when the engine was loaded, and had taken a step of the smallest model; and the
+time from the start of the program to the end of the first step.
 """
 
 from __future__ import annotations
@@ -364,21 +364,32 @@ def compare(model: str, train: bool, rounds: int, engines: list[str]) -> None:
 
 
 def alone(engine: str, model: str, train: bool) -> None:
-    """Print what the engine takes in this process: memory over what there was, and time."""
+    """Print when the first step ends, counted from the start of the program."""
     step = made(engine, model, train)
     if step is None:
         print("not installed")
         return
-    if engine.startswith("torch"):
-        import torch  # noqa: F401
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     step()
     first = time.perf_counter() - BEGUN
-    step()
-    step()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    over, under = (peak - before) / 1024, before / 1024
-    print(f"{over:.0f} MB over {under:.0f} MB, first step after {first:.2f} s")
+    print(f"first step after {first:5.2f} s", end="")
+
+
+def peak(engine: str, model: str, train: bool) -> None:
+    """Print how much more memory three steps take than the engine itself."""
+    small = made(engine, "tiny", train)
+    if small is None:
+        return
+    small()
+    if "numba" in engine:
+        from gradgraph.kernels.numba_ import direct, product, statistics, winograd  # noqa: F401
+    step = made(engine, model, train)
+    if step is None:
+        return
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(3):
+        step()
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"{(after - before) / 1024:5.0f} MB over {before / 1024:.0f} MB", end="")
 
 
 def main() -> None:
@@ -389,6 +400,7 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", default=[*ENGINES], choices=ENGINES)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--alone", choices=ENGINES, help=argparse.SUPPRESS)
+    parser.add_argument("--peak", choices=ENGINES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     for model in args.models:
         for train in (True, False):
@@ -396,16 +408,21 @@ def main() -> None:
                 continue
             if args.alone:
                 alone(args.alone, model, train)
+            elif args.peak:
+                peak(args.peak, model, train)
             elif args.memory:
                 print(f"{model}, {'training step' if train else 'inference'}, each alone")
                 for engine in args.engines:
-                    only = ["--alone", engine, "--only", "train" if train else "infer"]
-                    run = [sys.executable, __file__, model, *only]
-                    done = subprocess.run(run, capture_output=True, text=True, check=False)
-                    print(f"  {engine:26} {done.stdout.strip() or 'does not run here'}", flush=True)
+                    told = []
+                    for what in ("--peak", "--alone"):
+                        only = [what, engine, "--only", "train" if train else "infer"]
+                        run = [sys.executable, __file__, model, *only]
+                        done = subprocess.run(run, capture_output=True, text=True, check=False)
+                        told.append(done.stdout.strip() or "does not run here")
+                    print(f"  {engine:26} {', '.join(told)}", flush=True)
             else:
                 compare(model, train, args.rounds, args.engines)
-    if not args.alone:
+    if not (args.alone or args.peak):
         print(f"{os.cpu_count()} cores, {platform.processor() or platform.machine()},"
               f" Python {platform.python_version()}, numpy {np.__version__}")  # fmt: skip
 

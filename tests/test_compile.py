@@ -524,7 +524,7 @@ def test_a_long_chain():
 
 def captured(function, *specs):
     tape = Capture()
-    args = [tape.argument(gg.Spec(s, np.float64), False) for s in specs]
+    args = [tape.argument(i, gg.Spec(s, np.float64), False) for i, s in enumerate(specs)]
     with tape.running():
         out = function(*args)
     return program_of(tape, [out])
@@ -555,7 +555,7 @@ def test_what_nobody_reads_is_left_out():
     t = gg.Tensor(1.0)
     tape = Capture()
     with tape.running():
-        x = tape.argument(gg.Spec((), float), False)
+        x = tape.argument(0, gg.Spec((), float), False)
         t.assign(x * 2)
         x * 3
     program = program_of(tape, [])

@@ -580,3 +580,31 @@ class TestSettings:
         )
         assert run.returncode == 1
         assert "GRADGRAPH_BACKEND: there is no 'cuda'. Use auto, numpy, numba." in run.stderr
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_filters_of_each_channel_agree_with_double_precision(seed):
+    """Whole vectors and tails, strides, one-sided padding, dilation; both gradients."""
+    rng = np.random.default_rng(seed)
+    n, h, w, c = rng.integers(1, 4), *rng.integers(5, 14, size=2), rng.choice([3, 16, 19, 32, 40])
+    kernel = tuple(map(int, rng.integers(1, 4, size=2)))
+    stride, dilation = (tuple(map(int, rng.integers(1, 3, size=2))) for _ in range(2))
+    padding = tuple(tuple(map(int, p)) for p in rng.integers(0, 3, size=(2, 2)))
+    geometry = stride, padding, dilation, int(c)
+    x = rng.normal(size=(n, h, w, c)).astype(np.float32)
+    filters = rng.normal(size=(*kernel, 1, c)).astype(np.float32)
+    y = numpy_.conv(x.astype(float), filters.astype(float), *geometry)
+    g = rng.normal(size=y.shape).astype(np.float32)
+    with gg.backend("numba"):
+        for name, first, second, middle in (
+            ("conv", x, filters, ()),
+            ("conv_input", g, filters, ((h, w),)),
+            ("conv_filter", x, g, (kernel,)),
+        ):
+            found = getattr(dispatch, name)(first, second, *middle, *geometry)
+            exact = getattr(numpy_, name)(
+                first.astype(float), second.astype(float), *middle, *geometry
+            )
+            assert found.dtype == np.float32
+            scale = np.abs(exact).max(initial=1e-30)
+            np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-5 * scale)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from copy import deepcopy
 from functools import update_wrapper
 from threading import RLock
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,8 @@ from .tree import Tree, flatten
 
 __all__ = ["Compiled", "compile"]
 
+MOST = 64  # kinds of arguments for which plans are kept
+
 
 class Compiled:
     """A function that is replayed; made by `compile`.
@@ -38,6 +43,7 @@ class Compiled:
         self._function = function
         self._lock = RLock()
         self._known: dict[Any, list[_Replay]] = {}
+        self._count = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not plain(current()):
@@ -45,9 +51,18 @@ class Compiled:
         tree, leaves = flatten((args, kwargs))
         with self._lock:
             replay = self._find(tree, leaves)
-            if replay.plan is not None:
+            if replay.plan is not None and not replay.meets(leaves):
                 return replay.run(leaves)
         return self._function(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return compile, (self._function,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        return Compiled(deepcopy(self._function, memo))
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan | None:
         """The plan for such arguments; None if a gradient leaves through one of them."""
@@ -63,18 +78,37 @@ class Compiled:
         return plans[-1].graph
 
     def _find(self, tree: Tree, leaves: list[Any]) -> _Replay:
-        key = (tree, *map(_kind, leaves), current().record, *settings.chosen())
-        known = self._known.setdefault(key, [])
-        for replay in known:
+        key = (tree, *map(_kind, leaves), _alike(leaves), current().record, *settings.chosen())
+        for replay in self._known.get(key, ()):
             if replay.holds():
                 return replay
         made = _Replay(self._function, tree, leaves)
-        known[:] = [r for r in known if not r.same(made)]
-        known.append(made)
+        known = [r for r in self._known.pop(key, ()) if not r.same(made)]
+        self._known[key] = [*known, made]
+        self._count += 1
+        if self._count == MOST + 1:
+            print(
+                f"gradgraph: {self!r} was captured {MOST} times, and keeps as many plans at most;"
+                " a number that differs from call to call is better an array",
+                file=sys.stderr,
+            )
+        while len(self._known) > MOST:
+            del self._known[next(iter(self._known))]
         return made
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
         return getattr(self._function, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._function, name, value)
+
+    def __repr__(self) -> str:
+        return f"compile({getattr(self._function, '__name__', self._function)})"
 
 
 def _kind(x: Any) -> Any:
@@ -85,30 +119,46 @@ def _kind(x: Any) -> Any:
     return x.shape, x.dtype
 
 
+def _alike(leaves: list[Any]) -> tuple[int, ...]:
+    """Which tensors among the arguments are the same one."""
+    places: dict[int, int] = {}
+    return tuple(places.setdefault(id(x), i) for i, x in enumerate(leaves))
+
+
 class _Replay:
     """One plan of a function, and what has to be as it was when it was made."""
 
     def __init__(self, function: Callable[..., Any], tree: Tree, leaves: list[Any]) -> None:
         tape = Capture()
         self.plan: Plan | None = None
-        stand_ins = [
-            tape.argument(Spec.of(getattr(x, "_data", x)), getattr(x, "requires_grad", False))
-            for x in leaves
-        ]
+        made: dict[int, Vertex] = {}  # the same tensor has one stand-in, wherever it is passed
+        for i, x in enumerate(leaves):
+            if id(x) not in made:
+                spec = Spec.of(getattr(x, "_data", x))
+                made[id(x)] = tape.argument(i, spec, getattr(x, "requires_grad", False))
+        stand_ins = [made[id(x)] for x in leaves]
         args, kwargs = tree.filled(stand_ins)
         try:
             with tape.running():
                 out = function(*args, **kwargs)
                 self._tree, results = flatten(out)
+                _check(self._tree)
                 self._prepare(tape, results, leaves)
         except NotCompiledError:
             pass
         self._asked = list(tape.asked.items())
+        self._changed = tape.changed()
+
+    def meets(self, leaves: list[Any]) -> bool:
+        """Whether the function changes one of its arguments, which it knows by another name."""
+        changed = self._changed
+        return bool(changed) and any(x.__class__ is Op.vertex and x in changed for x in leaves)
 
     def _prepare(self, tape: Capture, results: list[Any], leaves: list[Any]) -> None:
         """Make the plan, and know how each result is handed out."""
-        tensors = {v for v, x in zip(tape.arguments, leaves, strict=True) if isinstance(x, Vertex)}
+        tensors = {v for v, i in tape.arguments.items() if isinstance(leaves[i], Vertex)}
         tensors |= {*tape.states.values(), *tape.entering.values()}
+        results = [tape.result(x) if isinstance(x, Vertex) else x for x in results]
         learned = [v for v in results if isinstance(v, Vertex) and v.requires_grad]
         if not set(reach(learned)).isdisjoint(tape.arguments):
             raise NotCompiledError
@@ -154,6 +204,16 @@ class _Replay:
         assert self.plan is not None
         arrays = self.plan.run([getattr(x, "_data", x) for x in leaves])
         return self._tree.filled([way(leaves, arrays) for way in self._hand_out])
+
+
+def _check(tree: Tree) -> None:
+    """Raise if stand-ins for tensors may hide in a result."""
+    for thing in tree.objects():
+        raise GradError(
+            "compile",
+            f"the function returns a {type(thing).__name__}, in which nobody looks for tensors",
+            "Return tensors, and tuples, lists and dicts of them.",
+        )
 
 
 def compile(f: Callable[..., Any]) -> Compiled:

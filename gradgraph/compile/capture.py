@@ -56,6 +56,7 @@ class Capture:
         self.gradients: dict[Vertex, Any] = {}
         self.asked: dict[Any, tuple[Callable[[], Any], Any]] = {}
         self._now: dict[Vertex, Vertex] = {}  # the value of a leaf at this point
+        self._touched: set[Vertex] = set()  # leaves that changed, and were not read since
         self._made_here: set[Vertex] = set()  # leaves of the function's own, which it changed
         self._owner: dict[Vertex, Vertex] = {}  # whose value a stand-in is
         self._start = leaf(Vertex, None).birth
@@ -64,11 +65,11 @@ class Capture:
         """Context manager in which ops are noted down."""
         return switch(lambda mode: replace(mode, tape=self, debug=None))
 
-    def argument(self, spec: Spec, requires_grad: bool) -> Vertex:
-        """A stand-in for an argument."""
+    def argument(self, number: int, spec: Spec, requires_grad: bool) -> Vertex:
+        """A stand-in for an argument, by its number."""
         stand = stand_for(spec)
         stand.requires_grad = requires_grad
-        self.arguments[stand] = len(self.arguments)
+        self.arguments[stand] = number
         return stand  # type: ignore[no-any-return]
 
     # What ops ask
@@ -97,7 +98,12 @@ class Capture:
                 " computed outside of it, so gradients cannot reach what it came from",
                 "Compute it inside of the function, pass it as an argument, or use .detach().",
             )
-        if t not in self._now:
+        if t in self._touched:
+            self._touched.remove(t)
+            spec = Spec.of(t._data)
+            self._now[t] = self.draw(lambda: np.array(t._data), spec)
+            self._owner[self._now[t]] = t
+        elif t not in self._now:
             self.states[t] = self._now[t] = stand = self._stand(Spec.of(t._data), t)
             self._owner[stand] = t
             self.ask((id(t), "requires_grad"), lambda: t.requires_grad)
@@ -112,9 +118,20 @@ class Capture:
         """Look at the answer now, and before each replay."""
         self.asked.setdefault(key, (question, question()))
 
+    def result(self, t: Vertex) -> Vertex:
+        """What a tensor that is returned stands for: what a leaf made here has become."""
+        return self._now[t] if t in self._made_here else t
+
+    def changed(self) -> set[Vertex]:
+        """The leaves that the function changes."""
+        effects: list[Any] = [v.op for v in self.effects if isinstance(v.op, Change)]
+        return {t for op in effects for t in (op.target, *op.slots)} | set(self.gradients)
+
     def uses(self, module: Any) -> None:
-        """A module is called: in which mode, may decide what it does."""
+        """A module is called: in which mode, and with which tensors, may decide what it does."""
         self.ask((id(module), "training"), lambda: module.training)
+        own = [(k, v) for k, v in vars(module).items() if isinstance(v, Vertex)]
+        self.ask((id(module), "state"), lambda: all(vars(module).get(k) is v for k, v in own))
 
     def refuse(self, what: str, t: Any = None) -> NoReturn:
         """Raise: what was asked for is not known while a function is compiled."""
@@ -162,16 +179,25 @@ class Capture:
         name: str,
         run: Callable[..., None],
         *values: Any,
+        slots: Sequence[Any] = (),
         recipe: Recipe | None = None,
     ) -> None:
-        """Let `run(array of t, *arrays)` change a leaf."""
+        """Let `run(array of t, *arrays)` change a leaf, and other ones, the slots."""
+        if self.knows(t) or t in self._made_here:
+            raise GradError(
+                name,
+                f"{t.name or 'a tensor'} was made inside of the function that is compiled, so"
+                " every call would begin with another one",
+                "Make what changes outside of it.",
+            )
         before = self._at_present(t)
         spec = Spec.of(t._data)
-        op = Change(name, target=t, run=run, recipe=recipe)
+        op = Change(name, target=t, run=run, slots=tuple(slots), recipe=recipe)
         made = self._effect(op, (before, *values), spec.stand_in())
         made.requires_grad, made.retains, made.name = t.requires_grad, True, t.name
         self._now[t] = made
         self._owner[made] = t
+        self._touched.update(slots)
 
     def draw(self, run: Callable[[], Any], spec: Spec) -> Any:
         """Numbers that are drawn anew each time."""

@@ -68,16 +68,18 @@ class Change(Effect, abstract=True):
 
     Attributes:
         target: the leaf.
-        recipe: what `run` does, if it is known.
+        slots: other leaves that `run` changes.
+        recipe: what it does, if it is known.
     """
 
     target: Vertex
     run: Callable[..., None]
+    slots: tuple[Vertex, ...]
     recipe: Recipe | None
 
 
 class Draw(Effect, abstract=True):
-    """Numbers that are drawn anew each time: `run()` gives them."""
+    """Numbers that come anew each time, drawn or read: `run()` gives them."""
 
     run: Callable[[], Array]
 

@@ -136,7 +136,12 @@ class Elementwise(Fused, abstract=True):
 
     def into(self, out: Any, *values: Any) -> None:
         flat = all(np.size(v) == 1 or (np.shape(v) == out.shape and _whole(v)) for v in values)
-        given = [v.reshape(-1) if flat and np.size(v) > 1 else v for v in values]
+        given: list[Any] = list(values)
+        if flat:
+            given = [
+                v.reshape(-1 if v.size > 1 else ()) if isinstance(v, np.ndarray) else v
+                for v in values
+            ]
         target = out.reshape(-1) if flat else out
         across = max(1, target[0].size)
         rows = max(1, BLOCK // across)

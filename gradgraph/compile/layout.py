@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..kernels.threads import aligned
 from ..node import Array
+from .cut import Cut
 from .effect import Change, Effect
 from .memory import Block, arrange
-from .program import Call, Program, Value
+from .program import Program, Value
 
 
 class Layout:
@@ -24,7 +25,7 @@ class Layout:
         size: bytes of the arena.
     """
 
-    def __init__(self, program: Program, native: Set[Call]) -> None:
+    def __init__(self, program: Program, parts: Cut) -> None:
         self.blocks: dict[Value, Block] = {}
         self.fresh: set[Value] = set()
         self.last: dict[Value, int] = {}
@@ -32,14 +33,15 @@ class Layout:
         wanted = program.wanted()
         roots: dict[Value, set[Value]] = {}  # in whose place a value may lie
         for moment, call in enumerate(program.calls):
-            for value in call.inputs:
-                self.last[value] = moment
+            end = parts.until.get(call, moment)
+            for value in parts.reads(call):
+                self.last[value] = max(end, self.last.get(value, 0))
                 for root in roots.get(value, ()):
-                    self.blocks[root].last = moment
+                    self.blocks[root].last = max(end, self.blocks[root].last)
             for value in call.outputs:
                 if isinstance(call.op, Change):
                     continue
-                if call in native or (into(call.op) and value not in wanted):
+                if call in parts.own or (into(call.op) and value not in wanted):
                     self.blocks[value] = Block(value.spec.nbytes, moment, moment)
                     roots[value] = {value}
                 elif into(call.op):

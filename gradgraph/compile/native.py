@@ -65,7 +65,7 @@ class Places:
     def __init__(self, program: Program, arena: Callable[[Value], Array | None]) -> None:
         self.table = np.zeros(0, np.int64)
         self.moving: dict[Value, int] = {}
-        self.views = _views(program)
+        self.views = views(program)
         self._known: dict[Any, int] = {}
         self._addresses: list[int] = []
         self._held: list[Any] = []
@@ -112,7 +112,7 @@ class Places:
         self._known[value] = self._known[other]
 
 
-def _views(program: Program) -> dict[Value, tuple[Value, Shape | None]]:
+def views(program: Program) -> dict[Value, tuple[Value, Shape | None]]:
     """What is only another view of another value: that, and its strides in numbers (None if it is
     contiguous)."""
     found: dict[Value, tuple[Value, Shape | None]] = {}
@@ -215,6 +215,8 @@ def _conv(op: Any, ins: Sequence[Value], outs: Sequence[Value], places: Places) 
         plain, relu = op.parts[0][0], op.rectified
         bias = -1 if op.bias is None else places.of(ins[op.bias])
         kept = -1 if op.kept is None else places.of(ins[op.kept])
+    if type(plain) not in (Conv, ConvInput, ConvFilter):
+        return None
     stride, padding, dilation, groups = plain.geometry
     if groups != 1 or len(stride) > 2:
         return None
@@ -390,8 +392,8 @@ class Segment:
     def __call__(self, v: list[Any]) -> None:
         table = self._places.table
         fine = True
-        for number, slot in self._inputs:
-            array = v[slot] = np.ascontiguousarray(v[slot])
+        held = [np.asarray(v[slot], order="C") for _, slot in self._inputs]
+        for (number, _), array in zip(self._inputs, held, strict=True):
             table[number] = array.ctypes.data
         for number, leaf in self._leaves:
             fine = self._point(table, number, leaf._data) and fine

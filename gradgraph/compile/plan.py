@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph
-from ..kernels import blas, settings
+from ..kernels import blas
 from ..node import Array, leaf
 from ..op import Op
 from . import native
+from .cut import Cut, cut, row
 from .effect import Change
 from .layout import Layout
 from .picture import graph_of, table
@@ -39,18 +40,18 @@ class Plan:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._wanted = program.wanted()
-        own = _native_calls(program)
-        layout = Layout(program, own)
+        parts = cut(program)
+        layout = Layout(program, parts)
         self.blocks, self.arena = layout.blocks, layout.size
-        writer = _Writer(program, layout, own)
+        writer = _Writer(program, layout, parts)
         lines = writer.lines()
         text = writer.text
         self._sources = [writer.source(value) for value in self._wanted]
-        reads = text.read(v for v in writer.read if v.kind != "made")
+        reads = text.read(writer.read)
         self.text = "\n".join([*reads, *lines])
         self._run = text.function([*reads, *lines, "pass"])
         self._arguments, self._slots = text.arguments, len(text.slots)
-        self._busy = not (own and native.small(program))  # for whom others have to make room
+        self._busy = not parts.own  # for whom others have to make room
 
     @property
     def graph(self) -> Graph:
@@ -83,30 +84,6 @@ class Plan:
         return out[:count]
 
 
-def _native_calls(program: Program) -> set[Call]:
-    """The calls that the machine can do, if the program is small enough for it."""
-    if not (settings.compiling() and native.small(program) and settings.works()):
-        return set()
-    changed: set[Value] = set()
-    for call in program.calls:
-        if not changed.isdisjoint(call.inputs):
-            return set()  # it reads a leaf as it was before it changed
-        if isinstance(call.op, Change):
-            changed.add(call.inputs[0])
-    if not changed.isdisjoint(program.wanted()):
-        return set()
-    anywhere = np.zeros(1)
-    places = native.Places(program, lambda value: anywhere if value.kind == "made" else None)
-    updates = native.Updates(places)
-    return {call for call in program.calls if _row(call, places, updates) is not None}
-
-
-def _row(call: Call, places: native.Places, updates: native.Updates) -> native.Row | None:
-    if isinstance(call.op, Change):
-        return updates.instruction(call)
-    return native.instruction(call, places)
-
-
 class _Writer:
     """Writes the lines of a program, with runs of native calls as one line each.
 
@@ -115,32 +92,25 @@ class _Writer:
         read: values that lines read.
     """
 
-    def __init__(self, program: Program, layout: Layout, own: set[Call]) -> None:
-        self.program, self.layout, self.own = program, layout, own
-        self.text = Text(layout)
-        self.read: list[Value] = []
+    def __init__(self, program: Program, layout: Layout, parts: Cut) -> None:
+        self.program, self.layout, self.cut = program, layout, parts
+        self.wanted = set(program.wanted())
+        self.text = Text(layout, self.wanted)
+        self.read: list[Value] = list(self.wanted)
         self._moments = {call: i for i, call in enumerate(program.calls)}
         self._makers = program.makers()
-        self._views = native.Places(program, lambda _: None).views if own else {}
-        wanted = set(program.wanted())
-        readers = program.readers()
-        self._dropped: set[Call] = set()  # views that only native calls look through
-        for call in reversed(program.calls):
-            out = call.outputs[0]
-            seen = out in self._views and (out not in wanted or self._whole(out) is not None)
-            if seen and all(r in own or r in self._dropped for r in readers.get(out, [])):
-                self._dropped.add(call)
+        self._readers = program.readers()
 
     def _whole(self, value: Value) -> Array | None:
         """A result in the arena, if the value is one, or one in another shape."""
-        root, strides = self._views.get(value, (value, None))
+        root, strides = self.cut.views.get(value, (value, None))
         view = self.layout.view(root)
         return None if view is None or strides is not None else view.reshape(value.spec.shape)
 
     def source(self, value: Value) -> tuple[Any, bool]:
         """Where a result is found after a run: its place in v, or its array; and whether that is
         one that nobody else has."""
-        whole = self._whole(value) if self._makers.get(value) in self._dropped else None
+        whole = self._whole(value) if self._makers.get(value) in self.cut.dropped else None
         whole = self.layout.view(value) if whole is None else whole
         if whole is not None:
             return whole, False
@@ -150,41 +120,32 @@ class _Writer:
 
     def lines(self) -> list[str]:
         """All of them."""
-        lines: list[str] = []
-        run: list[Call] = []
-        for call in self.program.calls:
-            if call in self._dropped:
-                continue
-            cut = run and isinstance(run[-1].op, Change) and not isinstance(call.op, Change)
-            if call not in self.own or cut:
-                lines += self._segment(run)
-                run = []
-            if call in self.own:
-                run.append(call)
-            else:
-                lines += self._plain([call])
-        return lines + self._segment(run)
+        lines = []
+        for part in self.cut.parts:
+            lines += self._segment(part) if len(part) > 1 else self._alone(part[0])
+        return lines
+
+    def _alone(self, call: Call) -> list[str]:
+        """A call of Python, or one of the machine's that is not worth it."""
+        return self._plain([*self._looked_through([call]), call])
 
     def _plain(self, calls: Sequence[Call]) -> list[str]:
         """Lines of Python."""
         lines = []
-        wanted = set(self.program.wanted())
         for call in calls:
             moment = self._moments[call]
             self.read += call.inputs
             lines += self.text.call(moment, call)
             gone = [v for v in call.inputs if self.layout.last[v] == moment]
             gone += [v for v in call.outputs if v not in self.layout.last]
-            lines += self.text.forget(v for v in gone if v not in wanted)
+            lines += self.text.forget(v for v in gone if v not in self.wanted)
         return lines
 
     def _segment(self, run: Sequence[Call]) -> list[str]:
         """One line, for calls that the machine does."""
-        if len(run) < 2:
-            return self._plain([*self._looked_through(run), *run])
         places = native.Places(self.program, self.layout.view)
         updates = native.Updates(places)
-        rows = [_row(call, places, updates) for call in run]
+        rows = [row(call, places, updates) for call in run]
         places.finish()
         written = {number for number, _ in updates.targets}
         inputs, leaves = [], []
@@ -197,9 +158,15 @@ class _Writer:
                 self.read.append(value)
         otherwise = self.text.function([*self._again(run), "pass"])
         segment = native.Segment(
-            [row for row in rows if row is not None], places, inputs, leaves, updates, otherwise
+            [r for r in rows if r is not None], places, inputs, leaves, updates, otherwise
         )
-        return [f"{self.text.held(segment, 'm')}(v)"]
+        lines = [f"{self.text.held(segment, 'm')}(v)"]
+        for call in run:
+            out = call.outputs[0]
+            read = out in self.wanted or any(r not in run for r in self._readers.get(out, []))
+            if isinstance(call.op, Change) and read:
+                lines.append(self.text.changed(call))
+        return lines
 
     def _again(self, run: Sequence[Call]) -> list[str]:
         """Lines that do the same as the machine, with the views that they look through."""
@@ -215,7 +182,7 @@ class _Writer:
         stack = [self._makers.get(v) for call in run for v in call.inputs]
         while stack:
             call = stack.pop()
-            if call in self._dropped and call is not None:
+            if call in self.cut.dropped and call is not None:
                 needed.append(call)
                 stack += [self._makers.get(v) for v in call.inputs]
         return sorted(set(needed), key=self._moments.__getitem__)

@@ -24,8 +24,8 @@ class Text:
         arguments: (number of the argument, place in v).
     """
 
-    def __init__(self, layout: Layout) -> None:
-        self.layout = layout
+    def __init__(self, layout: Layout, wanted: set[Value]) -> None:
+        self.layout, self.wanted = layout, wanted
         self.slots: dict[Value, int] = {}
         self.arguments: list[tuple[int, int]] = []
         self._known: dict[Value, str] = {}
@@ -131,13 +131,18 @@ class Text:
 
     def _change(self, moment: int, call: Call, op: Change) -> list[str]:
         before, *values = call.inputs
-        lines = [] if self.layout.last[before] > moment else self.forget([before])
+        needed = self.layout.last[before] > moment or before in self.wanted
+        lines = [] if needed else self.forget([before])
         target = self.held(op.target, "t")
         given = ", ".join([target, self.held(op.run), *map(self.name, values)])
         lines.append(f"change({given})")
-        if call.outputs[0] in self.layout.last:
-            lines.append(f"{self.name(call.outputs[0])} = {target}._data")
+        if call.outputs[0] in self.layout.last or call.outputs[0] in self.wanted:
+            lines.append(self.changed(call))
         return lines
+
+    def changed(self, call: Call) -> str:
+        """The line that takes up a leaf after its change."""
+        return f"{self.name(call.outputs[0])} = {self.held(call.op.target, 't')}._data"
 
 
 def _change(target: Vertex, run: Callable[..., None], *values: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..node import Vertex
 
-_BY_VALUE = (str, bytes, int, bool, type(None), np.generic, np.dtype, type)
+_BY_VALUE = (str, bytes, int, bool, complex, type(None), np.dtype, type, type(...))
 
 
 class Tree:
@@ -30,6 +31,17 @@ class Tree:
 
     def __hash__(self) -> int:
         return self._hash
+
+    def objects(self) -> list[Any]:
+        """What is neither a number nor a string, nor a form that can be taken apart."""
+        found, stack = [], [self.key]
+        while stack:
+            key = stack.pop()
+            if isinstance(key, Same):
+                found.append(key.value)
+            elif isinstance(key, tuple):
+                stack.extend(key)
+        return found
 
     def filled(self, leaves: Sequence[Any]) -> Any:
         """The nested form with these tensors and arrays in their places."""
@@ -53,22 +65,29 @@ def _take(value: Any, leaves: list[Any]) -> tuple[Any, Callable[[Iterator[Any]],
         leaves.append(value)
         return None, next
     kind = type(value)
-    if kind is tuple or kind is list:
+    named_tuple = isinstance(value, tuple) and hasattr(kind, "_fields")
+    if kind is tuple or kind is list or named_tuple:
         parts = [_take(item, leaves) for item in value]
         makers = [make for _, make in parts]
-        return (kind, *(key for key, _ in parts)), lambda left: kind(m(left) for m in makers)
-    if kind is dict:
+        whole: Callable[[Any], Any] = kind._make if named_tuple else kind
+        return (kind, *(key for key, _ in parts)), lambda left: whole(m(left) for m in makers)
+    if kind is dict or kind is OrderedDict:
         named = {name: _take(item, leaves) for name, item in value.items()}
-        key = (dict, *((type(name), name, k) for name, (k, _) in named.items()))
-        return key, lambda left: {name: make(left) for name, (_, make) in named.items()}
+        key = (kind, *((type(name), name, k) for name, (k, _) in named.items()))
+        return key, lambda left: kind((name, make(left)) for name, (_, make) in named.items())
+    if kind is slice:
+        ends, make = _take((value.start, value.stop, value.step), leaves)
+        return (kind, ends), lambda left: slice(*make(left))
+    if isinstance(value, np.generic):
+        return (kind, value.tobytes()), lambda _: value
     if isinstance(value, float):
         return (kind, repr(value)), lambda _: value  # 0.0 is not -0.0, NaN is itself
     if isinstance(value, _BY_VALUE):
         return (kind, value), lambda _: value
-    return _Same(value), lambda _: value
+    return Same(value), lambda _: value
 
 
-class _Same:
+class Same:
     """An object that is equal to itself only; it is kept, so that no other takes its place."""
 
     __slots__ = ("value",)
@@ -77,7 +96,7 @@ class _Same:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
+        return isinstance(other, Same) and self.value is other.value
 
     def __hash__(self) -> int:
         return id(self.value)

@@ -38,6 +38,10 @@ def conv(
     given."""
     size = out_shape(x.shape[1:-1], w.shape[:-2], stride, padding, dilation)
     shape = (len(x), *size, w.shape[-1])
+    if _each_channel(x, w.shape, groups, prod(shape) * w.size):
+        from .numba_ import depthwise
+
+        return depthwise.conv(x, w[..., 0, :], stride, padding, dilation, size, todo, out)
     if _suits(x, w, groups, len(x) * prod(size) * w.size):
         given = _flat(x, w, stride, padding, dilation, size)
         made = _compiled(given, todo, _image(out))
@@ -91,6 +95,13 @@ def conv_input(
 ) -> Array:
     """`numpy_.conv_input`, or a compiled kernel that computes the same; as `conv`."""
     shape = (len(g), *size, w.shape[-2] * groups)
+    if prod(stride) == 1 and _each_channel(g, w.shape, groups, prod(shape) * w.size):
+        from .numba_ import depthwise
+
+        reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
+        around = tuple((r - b, r - a) for r, (b, a) in zip(reach, padding, strict=True))
+        turned = w[::-1, ::-1, 0]
+        return depthwise.conv(g, turned, stride, around, dilation, size, todo, out)
     if _suits(g, w, groups, prod(g.shape[:-1]) * w.size):
         if prod(w.shape[:-2]) == 1 and not _padded(padding):
             return _finished(_each_pixel(g, w, size, stride), todo, out)
@@ -205,6 +216,12 @@ def conv_filter(
     out: Array | None = None,
 ) -> Array:
     """`numpy_.conv_filter`, or a compiled kernel that computes the same; in `out`, if given."""
+    full = (*kernel, x.shape[-1] // groups, g.shape[-1])
+    if x.dtype == g.dtype and _each_channel(x, full, groups, g.size * prod(kernel)):
+        from .numba_ import depthwise
+
+        whole = depthwise.filter_gradient(x, g, kernel, stride, padding, dilation).reshape(full)
+        return whole if out is None else _copied(whole, out)
     if _suits(x, g, groups, g.size * prod(kernel) * x.shape[-1]):
         made = _compiled_filter(x, g, kernel, stride, padding, dilation, out)
         if made is not None:
@@ -244,6 +261,19 @@ def _suits(x: Array, y: Array, groups: int, work: int) -> bool:
         x.dtype == y.dtype == np.float32
         and groups == 1
         and x.ndim in (3, 4)
+        and work > 0
+        and settings.compiled(work)
+    )
+
+
+def _each_channel(x: Array, filters: Ints, groups: int, work: int) -> bool:
+    """Whether each channel of images has a filter of its own, and there are kernels for them."""
+    return (
+        x.dtype == np.float32
+        and x.ndim == 4
+        and groups > 1
+        and groups == x.shape[-1] == filters[-1]
+        and filters[-2] == 1
         and work > 0
         and settings.compiled(work)
     )

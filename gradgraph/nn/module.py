@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..compile import Compiled
 from ..errors import DTypeError, GradError
 from ..mode import current, scope
 from ..spec import brief
@@ -235,6 +236,8 @@ class Module:
         opened: set[int] = set()
         while stack:
             name, value = stack.pop()
+            if isinstance(value, Compiled):  # what it has, it has from the module
+                value = value.__wrapped__
             if not isinstance(value, list | tuple | dict):
                 yield name, value
             elif id(value) not in opened:

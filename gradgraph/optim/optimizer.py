@@ -86,8 +86,9 @@ class Optimizer:
             if p.grad is None or not p.requires_grad:
                 continue
             if tape:
-                update = partial(self.update, i)
-                tape.change(p, type(self).__name__, update, p.grad, recipe=self.recipe(i))
+                slots = [held[i] for held in self.slots.values()]
+                told = {"slots": slots, "recipe": self.recipe(i)}
+                tape.change(p, type(self).__name__, partial(self.update, i), p.grad, **told)
             else:
                 self.update(i, p.own(), p.grad._data)
 

@@ -22,13 +22,13 @@ def kernel(function: Callable[..., Any]) -> Any:
     process compiles anew, and says so once. What is kept holds for this state of all files here.
     """
     try:
-        made = njit(nogil=True, cache=True)(function)
+        made = njit(nogil=True, cache=True, error_model="numpy")(function)
         file = made._cache._cache_file
         file._source_stamp = (*file._source_stamp, _stamp())
         if not any(Path(file._index_path).parent.glob("*.nbi")):
             _say_once("gradgraph: compiling kernels for this machine: some seconds, once")
     except RuntimeError:  # numba found no folder
-        made = njit(nogil=True)(function)
+        made = njit(nogil=True, error_model="numpy")(function)
         _say_once("gradgraph: compiled kernels cannot be kept; NUMBA_CACHE_DIR may name a folder")
     KERNELS.append(made)
     return made

@@ -27,7 +27,7 @@ Ints = tuple[int, ...]
 
 
 @kernel
-def _pad(
+def pad(
     x: int, height: int, width: int, channels: int, top: int, left: int, to: int,
     full_height: int, full_width: int,
 ) -> None:  # fmt: skip
@@ -101,8 +101,8 @@ def _convolve_images(
 ) -> None:  # fmt: skip
     """Some images; with `fields` each of them is pooled, and the next one takes its place in y."""
     for n in range(first, end):
-        _pad(x + n * high * wide * depth * FLOAT, high, wide, depth, top, left, image,
-             full_high, full_wide)  # fmt: skip
+        pad(x + n * high * wide * depth * FLOAT, high, wide, depth, top, left, image,
+            full_high, full_wide)  # fmt: skip
         size = height * width * channels * FLOAT
         to = y if fields else y + n * size
         _convolve(image, row, step, taps, offsets, run, w, columns, to, height, width, channels,
@@ -118,8 +118,8 @@ def _gather_images(
     run: int, rows: int, g: int, height: int, width: int, columns: int, total: int, zero: int,
 ) -> None:  # fmt: skip
     for n in range(first, end):
-        _pad(x + n * high * wide * depth * FLOAT, high, wide, depth, top, left, image,
-             full_high, full_wide)  # fmt: skip
+        pad(x + n * high * wide * depth * FLOAT, high, wide, depth, top, left, image,
+            full_high, full_wide)  # fmt: skip
         _gather(image, row, step, taps, offsets, run, rows,
                 g + n * height * width * columns * FLOAT, height, width, columns, total,
                 zero)  # fmt: skip
@@ -143,7 +143,7 @@ def panels(w: Array) -> tuple[Array, int]:
     return np.concatenate(parts) if len(parts) > 1 else parts[0], columns
 
 
-class _Padded:
+class Padded:
     """How images are padded: size, place, and slack for what is read and not used."""
 
     def __init__(self, size: Ints, channels: int, padding: Pairs, needed: Ints) -> None:
@@ -180,7 +180,7 @@ def conv(
     kernel = w.shape[:2]
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     last = (size[0] - 1) * stride[0] + reach[0], (max(size[1], ROWS) - 1) * stride[1] + reach[1]
-    padded = _Padded(x.shape[1:3], x.shape[-1], padding, last)
+    padded = Padded(x.shape[1:3], x.shape[-1], padding, last)
     pixel = x.shape[-1] * FLOAT
     offsets, beside = _runs(kernel, dilation, padded.row, pixel)
     x = np.ascontiguousarray(x)
@@ -215,7 +215,7 @@ def filter_gradient(
         g = np.pad(g, ((0, 0),) * 3 + ((0, columns - channels),))
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     last = [(p - 1) * s + r for p, s, r in zip(size, stride, reach, strict=True)]
-    padded = _Padded(x.shape[1:3], depth, padding, tuple(last))
+    padded = Padded(x.shape[1:3], depth, padding, tuple(last))
     pixel = depth * FLOAT
     offsets, beside = _runs(kernel, dilation, padded.row, pixel)
     wide = beside * depth

@@ -147,6 +147,67 @@ def _panel(vectors: int) -> Any:
     return panel
 
 
+def _loop(b: _Block, count: Any, start: Any, steps: Sequence[Any], body: Any) -> Any:
+    """A sum that stays in registers: total = body(total, k, places) for k from 0 to count - 1,
+    where the places go on by a step each time. At least once."""
+    before, inner, done = b.block, b.append_basic_block("loop"), b.append_basic_block("done")
+    b.branch(inner)
+    b.position_at_end(inner)
+    k, total = b.phi(_I64), b.phi(_V)
+    places = [b.phi(_I64) for _ in steps]
+    new = body(total, k, places)
+    k_next = b.add(k, _int(1))
+    k.add_incoming(_int(0), before)
+    k.add_incoming(k_next, inner)
+    total.add_incoming(start, before)
+    total.add_incoming(new, inner)
+    for place, (first, step) in zip(places, steps, strict=True):
+        place.add_incoming(first, before)
+        place.add_incoming(b.add(place, step), inner)
+    b.cbranch(b.icmp_signed("<", k_next, count), inner, done)
+    b.position_at_end(done)
+    return new
+
+
+@intrinsic
+def dot_taps(context: Any, x: Any, offsets: Any, taps: Any, w: Any, w_step: Any, y: Any) -> Any:
+    """y = Σ_t x[offset_t] · w[t] for one vector."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        x, offsets, taps, w, w_step, y = arguments
+
+        def body(total: Any, _: Any, places: Any) -> Any:
+            table, weight = places
+            shift = b.load(_place(b, table, _int(0)), typ=_I64, align=8)
+            return _fma(b, _load(b, x, shift), _load(b, weight, _int(0)), total)
+
+        steps = [(offsets, _int(8)), (w, w_step)]
+        _store(b, _loop(b, taps, _constant(0.0), steps, body), y, _int(0))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 6), generate
+
+
+@intrinsic
+def dot_steps(
+    context: Any, x: Any, x_step: Any, g: Any, g_step: Any, count: Any, total: Any
+) -> Any:
+    """total += Σ_k x[k] · g[k] for one vector, with x and g at steps."""
+
+    def generate(context: Any, b: _Block, _: Any, arguments: Sequence[Any]) -> Any:
+        x, x_step, g, g_step, count, total = arguments
+
+        def body(sum_: Any, _: Any, places: Any) -> Any:
+            left, right = places
+            return _fma(b, _load(b, left, _int(0)), _load(b, right, _int(0)), sum_)
+
+        steps = [(x, x_step), (g, g_step)]
+        _store(b, _loop(b, count, _load(b, total, _int(0)), steps, body), total, _int(0))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 6), generate
+
+
 def _combined(b: _Block, matrix: Matrix, x: Sequence[Any]) -> list[Any]:
     """matrix · x for vectors x. Two rows that differ in the signs of some columns share their
     sums: even + odd, even - odd."""

@@ -34,6 +34,7 @@ Pairs = tuple[tuple[int, int], ...]
 
 WIDTH = 2 * LANES  # columns of a panel
 BLOCK_BYTES = 2 << 20  # of transformed tiles and products in a block
+FEW = 1 << 14  # filters that a thread is worth to be told of
 DATA, FILTER, GRADIENT, BACK = range(4)  # matrices, as `transform` counts them
 ZERO = np.zeros(1, np.int64)  # the offset of the only tap of a matrix product
 
@@ -298,7 +299,7 @@ def filters(which: int, w: Array, turned: bool) -> Array:
             first, end - first, depth, full, u.ctypes.data,
         )  # fmt: skip
 
-    parallel.run(part, depth)
+    parallel.run(part, depth, -(-FEW // full))
     return u
 
 
