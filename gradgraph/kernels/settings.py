@@ -66,12 +66,13 @@ def backend(name: str | None = None) -> Setting:
 
 
 def precision(name: str | None = None) -> Setting:
-    """Choose how exact compiled float32 convolutions are, for the whole process.
+    """Choose how exact large float32 convolutions are, for the whole process.
 
     "fast", the default, computes 3×3 filters by F(4,3) and 5×5 filters by F(4,5), whose errors
     are those of float32 times about ten; "high" computes 3×3 filters by F(2,3), and all others as
-    they are defined, with the errors of a usual float32 sum. The numpy backend, and float64, do
-    not depend on it. Measured errors: benchmarks/RESULTS.md.
+    they are defined, with the errors of a usual float32 sum. On numpy only 3×3 filters of many
+    channels are computed by F(4,3), and none with "high". float64 does not depend on it. Measured
+    errors: benchmarks/RESULTS.md.
 
     Args:
         name: "fast" or "high"; None to ask.
