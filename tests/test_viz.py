@@ -1019,3 +1019,44 @@ def test_marks_are_a_mapping_to_words(marks):
         viz.draw(loss, marks=marks)
     with pytest.raises(gg.DTypeError, match="marks is"):
         viz.draw(loss, marks={loss: 3})
+
+
+class TestMemory:
+    """The memory of a compiled plan."""
+
+    def plan(self):
+        def chain(x):
+            for _ in range(6):
+                x = gg.sin(x)
+            return x.sum()
+
+        with gg.backend("numpy"):
+            return gg.compile(chain).plan(np.ones(5000))
+
+    def test_boxes_that_share_a_place_stand_side_by_side(self):
+        memory = viz.memory(self.plan())
+        assert len(memory.lots) == 6
+        assert memory.arena == 2 * 40_000
+        for a in memory.lots:
+            for b in memory.lots:
+                together = a.first <= b.last and b.first <= a.last
+                if a is not b and together:
+                    assert a.offset + a.size <= b.offset or b.offset + b.size <= a.offset
+        assert repr(memory) == "Memory(78.1 kB for 234 kB)"
+
+    def test_it_is_a_picture(self, tmp_path):
+        memory = viz.memory(self.plan(), title="a < b & c")
+        tree = ElementTree.fromstring(memory.svg)
+        assert "a < b & c" in "".join(tree.itertext())
+        assert len(tree.findall(".//{*}g")) == 6
+        assert memory.save(tmp_path / "m.svg").read_text(encoding="utf-8") == memory.svg
+        assert "prefers-color-scheme:dark" in memory.svg
+
+    def test_a_plan_without_memory(self):
+        with gg.backend("numpy"):
+            plan = gg.compile(lambda x: x.reshape(-1)).plan(np.ones(3))
+        assert "0 B in one arena" in viz.memory(plan).svg
+
+    def test_what_is_no_plan(self):
+        with pytest.raises(gg.DTypeError, match="is no plan"):
+            viz.memory(gg.compile(gg.sin))

@@ -115,13 +115,11 @@ def memory(plan: Plan, *, title: str = "Memory of a plan") -> Memory:
 
 
 def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            break
+    units = ["B", "kB", "MB", "GB"]
+    while count >= 1000 and len(units) > 1:
         count /= 1024
-    else:
-        unit = "GB"
-    return f"{count:.3g} {unit}"
+        del units[0]
+    return f"{count:.3g} {units[0]}"
 
 
 def _svg(m: Memory) -> str:
