@@ -96,9 +96,9 @@ def mask_before_placing(program: Program) -> None:
         masked = Value(g.spec)
         at = program.calls.index(place)
         program.calls[at : at + 1] = [
-            Call(greater, (pool.outputs[0], zero), (asked,), look.makers[chosen].vertex),
-            Call(MASK, (g, asked), (masked,), call.vertex),
-            Call(place.op, (masked, winner), call.outputs, place.vertex),
+            Call(greater, (pool.outputs[0], zero), (asked,), look.makers[chosen].mode),
+            Call(MASK, (g, asked), (masked,), call.mode),
+            Call(place.op, (masked, winner), call.outputs, place.mode),
         ]
         program.calls.remove(call)
     prune(program)
@@ -108,7 +108,8 @@ def finish(program: Program) -> None:
     """Bias, relu, mask and pool as part of the convolution or product before them."""
     look = _Look(program)
     large = not small(program)  # the machine knows a convolution, and a pool
-    for first in list(program.calls):
+    instead: dict[Call, Call | None] = {}
+    for first in program.calls:
         product = isinstance(first.op, Matmul) and first.outputs[0].spec.size >= FEW
         product = product and all(v.spec.ndim == 2 for v in first.inputs)
         if not (product or isinstance(first.op, Conv | ConvInput)):
@@ -154,11 +155,16 @@ def finish(program: Program) -> None:
         if len(calls) == 1 or not look.steady(inputs, first, calls[-1]):
             continue
         op = kind(_wired(parts, len(inputs)), bias, rectified, kept)
-        program.calls[program.calls.index(calls[-1])] = Call(
-            op, inputs, calls[-1].outputs, first.vertex
-        )
-        for call in calls[:-1]:
-            program.calls.remove(call)
+        outputs, name = calls[-1].outputs, calls[-1].name
+        instead[calls[-1]] = Call(op, inputs, outputs, first.mode, name)
+        instead.update(dict.fromkeys(calls[:-1]))
+    _exchange(program, instead)
+
+
+def _exchange(program: Program, instead: dict[Call, Call | None]) -> None:
+    """Put other calls in the place of some, or none."""
+    now = (instead.get(call, call) for call in program.calls)
+    program.calls = [call for call in now if call is not None]
 
 
 def ask_and_mask(program: Program) -> None:
@@ -203,6 +209,7 @@ def join_elementwise(program: Program) -> None:
             whole = []
         whole.append(call)
         group[call] = whole
+    instead: dict[Call, Call | None] = {}
     for whole in {id(w): w for w in group.values()}.values():
         if len(whole) < 2:
             continue
@@ -213,9 +220,9 @@ def join_elementwise(program: Program) -> None:
         number |= {v: len(inputs) + k for v, k in inside.items()}
         parts = tuple((c.op, tuple(number[v] for v in c.inputs)) for c in calls)
         op = Elementwise(parts, [c.outputs[0].spec for c in calls])
-        program.calls[program.calls.index(last)] = Call(op, inputs, last.outputs, last.vertex)
-        for call in calls[:-1]:
-            program.calls.remove(call)
+        instead[last] = Call(op, inputs, last.outputs, last.mode, last.name)
+        instead.update(dict.fromkeys(calls[:-1]))
+    _exchange(program, instead)
 
 
 def _by_element(call: Call) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..graph import Graph
@@ -35,12 +34,12 @@ def graph_of(program: Program) -> Graph:
     ends = []
     for call in program.calls:
         inputs = tuple(map(vertex, call.inputs))
-        mode = replace(call.vertex._mode, origin=None)
+        mode = call.mode
         outputs = call.outputs[: len(call.outputs) - len(call.op.saves)]
         data: Any = tuple(v.spec.stand_in() for v in outputs)
         data = data if call.op.outputs > 1 else data[0]
         made = make(traced, data, call.op, inputs, (), 0, False, mode)
-        made.name = call.vertex.name
+        made.name = call.name
         for i, value in enumerate(call.outputs):
             part = made
             if len(call.outputs) > 1:
@@ -58,7 +57,7 @@ def table(program: Program, blocks: dict[Value, Block], arena: int) -> str:
     for i, call in enumerate(program.calls):
         block = blocks.get(call.outputs[0])
         place = "" if block is None else f"{_size(block.offset)} + {_size(block.size)}"
-        rows.append((str(i), call.op.name, call.vertex.scope, str(call.outputs[0].spec), place))
+        rows.append((str(i), call.op.name, call.mode.scope, str(call.outputs[0].spec), place))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     apart = sum(b.size for b in blocks.values())

@@ -7,10 +7,11 @@ one of several results is no call.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..graph import ancestors
+from ..mode import Mode
 from ..node import Vertex
 from ..op import Op, Part, Saved
 from ..ops.elementwise import Alias
@@ -46,16 +47,22 @@ class Call:
         op: the Op.
         inputs: what it reads.
         outputs: its results, then what it saves.
-        vertex: the one that it was captured as: its scope, its name, what it is the derivative of.
+        mode: in which it was captured: its scope.
+        name: the user's name of the result.
     """
 
-    __slots__ = ("inputs", "op", "outputs", "vertex")
+    __slots__ = ("inputs", "mode", "name", "op", "outputs")
 
     def __init__(
-        self, op: Any, inputs: Sequence[Value], outputs: Sequence[Value], vertex: Vertex
+        self,
+        op: Any,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        mode: Mode,
+        name: str | None = None,
     ) -> None:
         self.op, self.inputs, self.outputs = op, tuple(inputs), tuple(outputs)
-        self.vertex = vertex
+        self.mode, self.name = mode, name
 
     def __repr__(self) -> str:
         return f"{self.op.name}({', '.join(map(repr, self.inputs))})"
@@ -134,7 +141,8 @@ def program_of(tape: Capture, results: Iterable[Vertex]) -> Program:
         else:
             made = v._data if isinstance(v._data, tuple) else (v._data,)
             outputs = tuple(Value(Spec.of(a)) for a in (*made, *v.saved))
-            calls.append(Call(v.op, [values[x] for x in v.inputs], outputs, v))
+            mode = replace(v._mode, origin=None)  # which would hold the vertices
+            calls.append(Call(v.op, [values[x] for x in v.inputs], outputs, mode, v.name))
             whole[v], values[v] = outputs, outputs[0]
     return Program(
         calls,
