@@ -232,7 +232,8 @@ class Tensor(Methods):
             raise GradError(
                 "backward",
                 "nothing that this tensor depends on requires grad",
-                "Make a leaf with Tensor(..., requires_grad=True), and compute outside no_grad.",
+                "Make a leaf with Tensor(..., requires_grad=True), and compute outside of no_grad;"
+                " of what gg.compile made, compile the function that calls backward.",
             )
         if cotangent is None:
             if self.size != 1:

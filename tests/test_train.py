@@ -74,6 +74,22 @@ class TestFit:
                 b.weakest,
             )
 
+    def test_a_compiled_network_is_trained_and_validated_as_its_own(self):
+        """In `eval` mode, with its running statistics left as they are."""
+        net, *given, held = setting()
+        other, *others, _ = setting()
+        run = gg.compile(other)
+        kind = {"epochs": 3, "validation": held, "progress": False}
+        with gg.backend("numpy"):
+            wanted, found = fit(net, *given, **kind), fit(run, *others, **kind)
+            assert [e.validation for e in found.epochs] == [e.validation for e in wanted.epochs]
+            before = weights(other)
+            other.train()
+            evaluate(run, held, gg.cross_entropy)
+            np.testing.assert_array_equal(weights(other), before)
+        np.testing.assert_array_equal(weights(other), weights(net))
+        assert "sequential.0" in str(gg.summary(run, (4, 2)))
+
     def test_a_compiled_training_stops_before_weights_are_lost(self):
         net, loader, loss, adam, _ = setting()
         before = weights(net)

@@ -278,6 +278,7 @@ def unchanged(target: Any, training: bool | None = None) -> Iterator[None]:
     >>> layer.mean.tolist()
     [0.0, 0.0]
     """
+    target = target.__wrapped__ if isinstance(target, Compiled) else target
     target = getattr(target, "__self__", target)
     if not isinstance(target, Module):
         yield

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+from ..compile import Compiled
 from ..errors import DTypeError
 from ..graph import Graph, Step
 from ..mode import capture, enable_grad
@@ -142,6 +143,7 @@ def summary(module: Any, x: Any) -> Summary:
     sequential.1  max_pool  8×8 → 4×4  8      2×2  2×2  0×0  1×4×4×8  0        0       512     4×4
     224 weights in all, 28,672 floating point operations
     """
+    module = module.__wrapped__ if isinstance(module, Compiled) else module
     graph = started(module, x)
     module = getattr(module, "__self__", module)
     kept = set(module.frozen()) if isinstance(module, Module) else set()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import io
+from ..compile import Compiled
 from ..compile import compile as graph_compile
 from ..data import DataLoader
 from ..errors import DomainError, DTypeError, NonFiniteError
@@ -150,6 +151,8 @@ def fit(
     >>> training.epochs[-1].loss < 0.1
     True
     """
+    if isinstance(model, Compiled):  # alone it gives no gradients
+        model, compile = model.__wrapped__, True
     if not isinstance(data, DataLoader):
         raise DTypeError(
             "fit",
