@@ -244,6 +244,13 @@ def test_forms_of_arguments_and_results():
             gg.compile(hidden)(np.ones(2))
 
 
+def test_arrays_that_are_no_numbers():
+    names = np.array(["a", "b"])
+    f = gg.compile(lambda x, names: (x * len(names), str(names[0])))
+    scaled, first = f(np.ones(2), names)
+    assert (scaled.tolist(), first) == ([2, 2], "a")
+
+
 def test_plans_are_not_kept_for_ever(capsys):
     f = gg.compile(lambda x, k: x * k)
     for k in range(200):

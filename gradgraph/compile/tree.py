@@ -61,7 +61,7 @@ def flatten(value: Any) -> tuple[Tree, list[Any]]:
 
 
 def _take(value: Any, leaves: list[Any]) -> tuple[Any, Callable[[Iterator[Any]], Any]]:
-    if isinstance(value, Vertex | np.ndarray):
+    if isinstance(value, Vertex) or (isinstance(value, np.ndarray) and value.dtype.kind in "biufc"):
         leaves.append(value)
         return None, next
     kind = type(value)
