@@ -608,3 +608,52 @@ def test_filters_of_each_channel_agree_with_double_precision(seed):
             assert found.dtype == np.float32
             scale = np.abs(exact).max(initial=1e-30)
             np.testing.assert_allclose(found, exact, rtol=1e-5, atol=1e-5 * scale)
+
+
+EIGHT_LANES = """
+from llvmlite import binding
+found = binding.get_host_cpu_features()
+kept = {name: on and not name.startswith(("avx512", "evex512")) for name, on in found.items()}
+binding.get_host_cpu_features = lambda: type(found)(kept)
+import numpy as np
+import gradgraph as gg
+from gradgraph.kernels import dispatch, numpy_
+from gradgraph.kernels.numba_ import simd
+assert (simd.LANES, simd.ROWS) == (8, 4)
+rng = np.random.default_rng(0)
+gg.backend("numba")
+for (n, h, c, k, size, s, groups) in (
+    (4, 11, 16, 24, 3, 1, 1), (4, 13, 16, 19, 5, 1, 1), (3, 9, 3, 12, 3, 2, 1),
+    (3, 9, 19, 19, 3, 1, 19),
+):
+    x = rng.normal(size=(n, h, h, c)).astype("f")
+    w = rng.normal(size=(size, size, c // groups, k)).astype("f")
+    geometry = (s, s), ((1, 1), (1, 1)), (1, 1), groups
+    y = numpy_.conv(x.astype(float), w.astype(float), *geometry)
+    g = rng.normal(size=y.shape).astype("f")
+    for name, a, b, more in (("conv", x, w, ()), ("conv_input", g, w, ((h, h),)),
+                             ("conv_filter", x, g, ((size, size),))):
+        exact = getattr(numpy_, name)(a.astype(float), b.astype(float), *more, *geometry)
+        found = getattr(dispatch, name)(a, b, *more, *geometry)
+        assert abs(found - exact).max() < 1e-4 * abs(exact).max(), (name, c, k)
+pool = lambda x: gg.grad(lambda x: (gg.max_pool(gg.relu(x), 2) ** 2).sum())(x)
+x = rng.normal(size=(2, 8, 8, 19)).astype("f")
+found = pool(x)
+gg.backend("numpy")
+assert np.allclose(found, pool(x))
+print("as exact")
+"""
+
+
+def test_vectors_of_eight_numbers(tmp_path):
+    """What machines without AVX-512 do, in another process and folder."""
+    from gradgraph.kernels.numba_ import simd
+
+    if simd.LANES != 16:
+        pytest.skip("here they are what all tests use")
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", EIGHT_LANES], env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert run.stdout.strip() == "as exact", run.stderr
