@@ -232,8 +232,7 @@ class Tensor(Methods):
             raise GradError(
                 "backward",
                 "nothing that this tensor depends on requires grad",
-                "Make a leaf with Tensor(..., requires_grad=True), and compute outside of no_grad;"
-                " of what gg.compile made, compile the function that calls backward.",
+                "Make a leaf with Tensor(..., requires_grad=True), and compute outside no_grad.",
             )
         if cotangent is None:
             if self.size != 1:

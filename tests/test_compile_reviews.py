@@ -307,3 +307,49 @@ def test_a_parameter_that_is_replaced():
     run(x)
     net.w = gg.Tensor(np.zeros((3, 2), np.float32), requires_grad=True)
     assert not run(x).data.any()
+
+
+def test_a_compiled_layer_in_a_network_that_is_trained_as_it_is():
+    """Its weights learn, whichever layer it is; of any order, and of several results."""
+
+    def losses(turn, which):
+        rng = np.random.default_rng(0)
+        layers = [nn.Linear(4, 8, rng=rng), nn.ReLU(), nn.Linear(8, 2, rng=rng)]
+        parameters = [p for layer in layers for p in layer.parameters()]
+        net = nn.Sequential(*[turn(x) if i == which else x for i, x in enumerate(layers)])
+        sgd = optim.SGD(parameters, lr=0.1)
+        told = []
+        for k in range(4):
+            sgd.zero_grad()
+            loss = (net(filled(5, 4, seed=k)) ** 2).mean()
+            loss.backward()
+            sgd.step()
+            told.append(loss.item())
+        return told
+
+    for which in (0, 2):
+        np.testing.assert_allclose(losses(gg.compile, which), losses(lambda x: x, which), rtol=1e-5)
+    w = gg.Tensor([1.0, 2.0], requires_grad=True)
+    f = gg.compile(lambda x: ((w * x).sum(), (w**3).sum(), x * 2))
+    a, b, c = f(np.array([3.0, 4.0]))
+    assert (a.requires_grad, b.requires_grad, isinstance(c, np.ndarray)) == (True, True, True)
+    (2 * a + b).backward(create_graph=True)
+    assert w.grad.tolist() == [2 * 3 + 3, 2 * 4 + 12]
+    first, w.grad = w.grad, None
+    first.sum().backward()
+    assert w.grad.tolist() == [6, 12]
+    w.assign([0.0, 0.0])
+    with pytest.raises(gg.MutationError):
+        a.backward()
+    with gg.no_grad():
+        assert not f(np.array([3.0, 4.0]))[0].requires_grad
+    drops = gg.compile(lambda x: gg.dropout(w * x, 0.5, rng=np.random.default_rng(0)))
+    assert drops(np.ones(2)).op.name == "mask"  # as it is: another draw would be another function
+
+
+def test_an_infinite_filter_of_one_channel():
+    w = np.ones((3, 3, 1, 16), np.float32)
+    w[0, 0, 0, 0] = np.inf
+    with np.errstate(all="ignore"):
+        slope = gg.grad(lambda x: gg.conv(x, w, groups=16).sum())(np.ones((1, 8, 8, 16), "f"))
+    assert (np.isnan(slope).sum(), np.isinf(slope).sum()) == (0, 36)

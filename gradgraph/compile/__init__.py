@@ -16,10 +16,11 @@ from ..errors import DTypeError, GradError
 from ..graph import Graph, ancestors
 from ..kernels import settings
 from ..mode import current
-from ..node import Vertex, leaf
+from ..node import Vertex, leaf, make
 from ..op import Op
 from ..spec import Spec
 from ..sweep import reach
+from .again import Replayed
 from .capture import Capture, NotCompiledError, plain
 from .fuse import fuse
 from .passes import simplify
@@ -131,6 +132,8 @@ class _Replay:
     def __init__(self, function: Callable[..., Any], tree: Tree, leaves: list[Any]) -> None:
         tape = Capture()
         self.plan: Plan | None = None
+        self._function, self._given = function, tree
+        self._states: list[Vertex] = []  # parameters that results have gradients by
         made: dict[int, Vertex] = {}  # the same tensor has one stand-in, wherever it is passed
         for i, x in enumerate(leaves):
             if id(x) not in made:
@@ -160,12 +163,22 @@ class _Replay:
         tensors |= {*tape.states.values(), *tape.entering.values()}
         results = [tape.result(x) if isinstance(x, Vertex) else x for x in results]
         learned = [v for v in results if isinstance(v, Vertex) and v.requires_grad]
-        if not set(reach(learned)).isdisjoint(tape.arguments):
+        behind = set(reach(learned))
+        if not behind.isdisjoint(tape.arguments):
             raise NotCompiledError
+        states = [t for t, v in tape.states.items() if v in behind]
+        if states and not tape.gradients:  # a sweep may come later
+            if tape.effects:
+                raise NotCompiledError
+            self._states = states
         made: list[Vertex] = []
         self._hand_out: list[Callable[[list[Any], list[Any]], Any]] = []
         for x in results:
             self._hand_out.append(self._way_out(tape, x, made, tensors))
+        self._tracked = [i for i, v in enumerate(made) if self._states and v.requires_grad]
+        self._places = [
+            i for i, v in enumerate(results) if any(v is made[k] for k in self._tracked)
+        ]
         program = program_of(tape, made)
         simplify(program)
         fuse(program)
@@ -188,7 +201,26 @@ class _Replay:
         made.append(x)
         if tensors.isdisjoint(ancestors([x], set())):
             return lambda _, arrays: arrays[place]
-        return lambda _, arrays: leaf(Op.vertex, arrays[place])
+        return lambda _, arrays: _tensor(arrays[place])
+
+    def _track(self, arrays: list[Any], leaves: list[Any]) -> None:
+        """Make tensors of results that know the parameters they have gradients by."""
+        given = [x if isinstance(x, Vertex) else np.array(x) for x in leaves]
+
+        def again() -> list[Vertex]:
+            args, kwargs = self._given.filled(given)
+            _, results = flatten(self._function(*args, **kwargs))
+            return [results[i] for i in self._places]
+
+        found = [arrays[i] for i in self._tracked]
+        read = (*self._states, *(x for x in given if isinstance(x, Vertex)))
+        op = Replayed(again, read, len(found))
+        data = tuple(found) if len(found) > 1 else found[0]
+        seen = sum(t.version for t in read)
+        vertex = make(Op.vertex, data, op, read, (), seen, True, current())
+        parts = op._parts(vertex) if len(found) > 1 else (vertex,)
+        for i, part in zip(self._tracked, parts, strict=True):
+            arrays[i] = part
 
     def holds(self) -> bool:
         """Whether Python objects still say what they said."""
@@ -203,7 +235,13 @@ class _Replay:
         """The function's result for these arguments."""
         assert self.plan is not None
         arrays = self.plan.run([getattr(x, "_data", x) for x in leaves])
+        if self._tracked:
+            self._track(arrays, leaves)
         return self._tree.filled([way(leaves, arrays) for way in self._hand_out])
+
+
+def _tensor(value: Any) -> Any:
+    return value if isinstance(value, Vertex) else leaf(Op.vertex, value)
 
 
 def _check(tree: Tree) -> None:
@@ -232,9 +270,11 @@ def compile(f: Callable[..., Any]) -> Compiled:
     closes over, and everything else that Python computes in it (a print, a counter), stay as they
     were at the first call.
 
-    Results are not tracked: compile the function that calls `backward`, or that `grad` made. Where
-    a gradient leaves f through an argument that requires one, where another function is compiled or
-    traced, and in `debug` and `profile`, f runs as it is. Threads take turns.
+    Compile the function that calls `backward`, or that `grad` made: a plan keeps nothing for a
+    later sweep. Where one comes all the same, by the parameters of f, it runs f once more, as it is.
+    Where a gradient leaves f through an argument that requires one, or through parameters while f
+    draws numbers or changes buffers, where another function is compiled or traced, and in `debug`
+    and `profile`, f runs as it is, too. Threads take turns.
 
     Args:
         f: a function or a module; takes and returns tensors, arrays, and nested tuples, lists and

@@ -101,7 +101,9 @@ def conv_input(
         reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
         around = tuple((r - b, r - a) for r, (b, a) in zip(reach, padding, strict=True))
         turned = w[::-1, ::-1, 0]
-        return depthwise.conv(g, turned, stride, around, dilation, size, todo, out)
+        whole = depthwise.conv(g, turned, stride, around, dilation, size, todo, out)
+        if np.isfinite(whole).all():  # 0 · ∞ beside the slopes
+            return whole
     if _suits(g, w, groups, prod(g.shape[:-1]) * w.size):
         if prod(w.shape[:-2]) == 1 and not _padded(padding):
             return _finished(_each_pixel(g, w, size, stride), todo, out)

@@ -128,6 +128,7 @@ def filters(short: Toom, w: Array) -> Array:
     return u.reshape(-1, *w.shape[-2:])
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def conv(
     x: Array, w: Array, padding: Pairs, out: Array, done: Callable[[Any], None] | None = None
 ) -> bool:
@@ -149,6 +150,7 @@ def conv(
     return True
 
 
+@np.errstate(invalid="ignore", over="ignore")
 def filter_gradient(x: Array, g: Array, padding: Pairs) -> Array | None:
     """What each weight of the filters sent to g; None if a number is infinite or NaN."""
     tiles, room = _Tiles(F, x.shape[1:3], padding), dict[str, Array]()
