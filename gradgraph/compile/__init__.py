@@ -271,9 +271,9 @@ def compile(f: Callable[..., Any]) -> Compiled:
     were at the first call.
 
     Compile the function that calls `backward`, or that `grad` made: a plan keeps nothing for a
-    later sweep. Where one comes all the same, by the parameters of f, it runs f once more, as it is.
-    Where a gradient leaves f through an argument that requires one, or through parameters while f
-    draws numbers or changes buffers, where another function is compiled or traced, and in `debug`
+    later sweep. Where one comes all the same, by the parameters of f, it runs f once more, as it
+    is. Where a gradient leaves f through an argument that requires one, or through parameters while
+    f draws numbers or changes buffers, where another function is compiled or traced, and in `debug`
     and `profile`, f runs as it is, too. Threads take turns.
 
     Args:
