@@ -88,7 +88,7 @@ def memory(plan: Plan, *, title: str = "Memory of a plan") -> Memory:
     >>> with gg.backend("numpy"):
     ...     f = gg.compile(lambda x: gg.sin(gg.exp(gg.sin(x))).sum())
     ...     memory(f.plan(np.ones(1000)))
-    Memory(15.8 kB for 23.4 kB)
+    Memory(15.6 kB for 23.4 kB)
     """
     if not isinstance(plan, Plan):
         raise DTypeError(
