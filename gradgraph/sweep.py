@@ -35,19 +35,18 @@ def reach(outputs: Iterable[Vertex], stop: Iterable[Vertex] = ()) -> list[Vertex
 
     The walk does not go beyond the vertices in `stop`, which count as if they required grad.
     """
-    found = set()
     stop = set(stop)
-    stack = [v for v in outputs if v.requires_grad or v in stop]
-    while stack:
-        v = stack.pop()
-        if v in found:
+    found = {v for v in outputs if v.requires_grad or v in stop}
+    order = list(found)
+    for v in order:  # which grows on the way
+        if stop and v in stop:
             continue
-        found.add(v)
-        if v not in stop:
-            for x in v.inputs:
-                if (x.requires_grad or x in stop) and x not in found:
-                    stack.append(x)
-    return sorted(found, key=_BIRTH)
+        for x in v.inputs:
+            if (x.requires_grad or (stop and x in stop)) and x not in found:
+                found.add(x)
+                order.append(x)
+    order.sort(key=_BIRTH)
+    return order
 
 
 def downstream(order: Iterable[Vertex], sources: Iterable[Vertex]) -> list[Vertex]:

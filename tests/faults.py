@@ -1342,8 +1342,8 @@ _SWEEP = (
     Fault(
         "reach: no topological order",
         SWEEP + "reach",
-        "sorted(found, key=_BIRTH)",
-        "sorted(found, key=lambda v: -len(v.inputs))",
+        "order.sort(key=_BIRTH)",
+        "order.sort(key=lambda v: -len(v.inputs))",
         ("programs",),
     ),
     Fault(
@@ -1714,7 +1714,7 @@ HISTORICAL: tuple[Fault, ...] = (
     Fault(
         "recursion over the graph: deep ones overflow the stack",
         SWEEP + "reach",
-        "return sorted(found, key=_BIRTH)",
+        "order.sort(key=_BIRTH)\n    return order",
         """left, order = set(found), []
     def visit(v):
         left.discard(v)
