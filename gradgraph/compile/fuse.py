@@ -20,6 +20,7 @@ from ..ops.conv import Conv, ConvInput
 from ..ops.elementwise import MASK, Greater, Mask, greater
 from ..ops.linalg import Matmul
 from ..ops.pool import MaxPool, Place
+from ..spec import Spec
 from .effect import Change
 from .fused import KEPT, Elementwise, Finished, Kept, Pooling
 from .native import small
@@ -91,7 +92,7 @@ def mask_before_placing(program: Program) -> None:
         if place.op.geometry != pool.op.geometry or placed.spec.shape != x.spec.shape:
             continue
         g, winner = place.inputs
-        asked = Value(pool.outputs[0].spec.__class__(g.spec.shape, np.dtype(bool)))
+        asked = Value(Spec(g.spec.shape, np.dtype(bool)))
         zero = look.makers[chosen].inputs[1]
         masked = Value(g.spec)
         at = program.calls.index(place)

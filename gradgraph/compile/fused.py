@@ -127,12 +127,11 @@ class Pooling(Finished, abstract=True):
 class Elementwise(Fused, abstract=True):
     """Ops on each element, done block by block, in as many threads as there are."""
 
-    shape: ClassVar[tuple[int, ...]]
     dtypes: ClassVar[tuple[np.dtype[Any], ...]]
 
     def __init__(self, parts: Wiring, specs: Sequence[Spec]) -> None:
         super().__init__(parts)
-        self.__dict__.update(shape=specs[-1].shape, dtypes=tuple(s.dtype for s in specs))
+        self.__dict__.update(dtypes=tuple(s.dtype for s in specs))
 
     def into(self, out: Any, *values: Any) -> None:
         flat = all(np.size(v) == 1 or (np.shape(v) == out.shape and _whole(v)) for v in values)

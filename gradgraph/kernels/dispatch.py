@@ -95,33 +95,30 @@ def conv_input(
 ) -> Array:
     """`numpy_.conv_input`, or a compiled kernel that computes the same; as `conv`."""
     shape = (len(g), *size, w.shape[-2] * groups)
+    reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
+    around = tuple((r - b, r - a) for r, (b, a) in zip(reach, padding, strict=True))
     if prod(stride) == 1 and _each_channel(g, w.shape, groups, prod(shape) * w.size):
         from .numba_ import depthwise
 
-        reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
-        around = tuple((r - b, r - a) for r, (b, a) in zip(reach, padding, strict=True))
         turned = w[::-1, ::-1, 0]
-        whole = depthwise.conv(g, turned, stride, around, dilation, size, todo, out)
-        if np.isfinite(whole).all():  # 0 · ∞ beside the slopes
-            return whole
+        image = depthwise.conv(g, turned, stride, around, dilation, size, todo, out)
+        if np.isfinite(image).all():  # 0 · ∞ beside the slopes
+            return image
     if _suits(g, w, groups, prod(g.shape[:-1]) * w.size):
         if prod(w.shape[:-2]) == 1 and not _padded(padding):
             return _finished(_each_pixel(g, w, size, stride), todo, out)
         apart = _spread(g, stride)
-        reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
-        before = [r - first for r, (first, _) in zip(reach, padding, strict=True)]
+        before = [b for b, _ in around]
         after = (
             n - m - b + r for n, m, b, r in zip(size, apart.shape[1:-1], before, reach, strict=True)
         )
-        around = tuple(zip(before, after, strict=True))
+        ends = tuple(zip(before, after, strict=True))
         ones = (1,) * len(stride)
-        given = _flat(apart, w, ones, around, dilation, size)
+        given = _flat(apart, w, ones, ends, dilation, size)
         made = _compiled(given, todo, _image(out), turned=True)
         if made is not None and (apart is g or np.isfinite(made).all()):  # 0 · ∞ between slopes
             return made.reshape(shape)
     given = (g, w, size, stride, padding, dilation, groups)
-    reach = [d * (k - 1) for d, k in zip(dilation, w.shape, strict=False)]
-    around = tuple((r - b, r - a) for r, (b, a) in zip(reach, padding, strict=True))
     turned = w[(slice(None, None, -1),) * len(stride)].swapaxes(-1, -2)
     return _by_numpy(numpy_.conv_input, given, shape, todo, out, turned, around)
 
